@@ -1,0 +1,78 @@
+"""`OpBackend`: the easy way to write a backend, one callable a primitive."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .. import profile
+from ..compiler.decompose import lower
+from ..compiler.program import Instruction, Program
+from ..primitives import Primitive
+from .spec import Backend, Buffer, Executable
+
+Kernel = Callable[..., Buffer]
+Step = tuple[Kernel, tuple[int, ...], tuple[Any, ...], int, tuple[int, ...]]
+
+
+class OpBackend(Backend):
+    """A backend that runs a program instruction by instruction through `kernels`.
+
+    A kernel is called as `kernel(*buffers, *params)` and returns a new buffer (or a view of an
+    input: nobody writes to a buffer after it is made). What `kernels` lacks is decomposed into
+    smaller primitives where it can be, else it runs on the host reference, counted as 'fallback'.
+    """
+
+    @property
+    @abstractmethod
+    def kernels(self) -> Mapping[Primitive, Kernel]:
+        """The primitives this backend runs itself."""
+
+    def compile(self, program: Program, device: str) -> Executable:
+        """An interpreter of `program` with every kernel looked up."""
+        program = lower(program, self.kernels.__contains__)
+        return Interpreter(program, [self._kernel(i, device) for i in program.instructions])
+
+    def _kernel(self, instruction: Instruction, device: str) -> tuple[Kernel, str]:
+        kernel = self.kernels.get(instruction.primitive)
+        if kernel is not None:
+            return kernel, "native"
+        from .reference import KERNELS
+
+        reference, arity = KERNELS[instruction.primitive], len(instruction.inputs)
+
+        def on_host(*arguments: Any) -> Buffer:
+            arrays = [self.to_host(buffer) for buffer in arguments[:arity]]
+            return self.from_host(reference(*arrays, *arguments[arity:]), device)
+
+        return on_host, "fallback"
+
+    def synchronize(self, device: str) -> None:
+        """Nothing to wait for: kernels have finished when they return."""
+
+
+class Interpreter:
+    """Runs the instructions of a program in order, dropping each value after its last use."""
+
+    def __init__(self, program: Program, kernels: Sequence[tuple[Kernel, str]]) -> None:
+        self.outputs = program.outputs
+        self.blank: list[Buffer] = [None] * len(program.instructions)
+        self.modes = [
+            (i.primitive.name, mode)
+            for i, (_, mode) in zip(program.instructions, kernels, strict=True)
+        ]
+        self.steps: list[Step] = [
+            (kernel, i.inputs, i.params, position + program.num_inputs, dying)
+            for position, (i, (kernel, _), dying) in enumerate(
+                zip(program.instructions, kernels, program.last_uses, strict=True)
+            )
+        ]
+
+    def __call__(self, buffers: Sequence[Buffer]) -> list[Buffer]:
+        values = [*buffers, *self.blank]
+        for kernel, inputs, params, out, dying in self.steps:
+            values[out] = kernel(*[values[i] for i in inputs], *params)
+            for i in dying:
+                values[i] = None
+        if profile.recorder is not None:
+            profile.recorder.executed(self.modes)
+        return [values[i] for i in self.outputs]

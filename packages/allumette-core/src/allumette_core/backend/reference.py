@@ -1,0 +1,276 @@
+"""The NumPy reference: what every primitive means. Device `numpy`; the oracle of all backends."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from .. import primitives as P
+from ..compiler.program import Program
+from ..dtypes import DEFAULT_INT, DType
+from ..primitives import Primitive
+from ..shapes import Shape
+from .ops import Kernel, OpBackend
+from .spec import BackendInfo, Capabilities, Executable, MemoryStats
+
+Array = NDArray[Any]
+
+
+def _wide(x: Array) -> DType | None:
+    """The dtype to accumulate in: float16 adds up in float32, everything else in its own."""
+    return np.dtype("float32") if x.dtype == np.float16 else x.dtype
+
+
+# ---- elementwise -------------------------------------------------------------------------------
+
+_erf_of = np.frompyfunc(math.erf, 1, 1)
+
+
+def _erf(x: Array) -> Array:
+    return np.asarray(_erf_of(x)).astype(x.dtype)
+
+
+def _logistic(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))  # type: ignore[no-any-return]
+
+
+def _pow(x: Array, y: Array) -> Array:
+    if x.dtype.kind != "i":
+        return np.power(x, y)
+    # NumPy refuses negative integer exponents; the exact result rounds towards zero.
+    inverse = np.where(np.abs(x) == 1, np.power(x, np.abs(y)), 0)
+    return np.where(y < 0, inverse, np.power(x, np.maximum(y, 0))).astype(x.dtype)
+
+
+def cast(x: Array, dtype: DType) -> Array:
+    """x in `dtype`; a float goes to an integer towards zero, NaN to 0, overflow to the ends."""
+    if np.asarray(x).dtype.kind == "f" and dtype.kind in "iu":
+        ends = np.iinfo(dtype)
+        inside = np.where((x > ends.min) & (x < ends.max), x, 0).astype(dtype)
+        return np.where(x >= ends.max, ends.max, np.where(x <= ends.min, ends.min, inside)).astype(
+            dtype
+        )
+    return np.asarray(x).astype(dtype)
+
+
+def _where(condition: Array, a: Array, b: Array) -> Array:
+    return np.where(condition, a, b)
+
+
+# ---- moving data -------------------------------------------------------------------------------
+
+
+def _slice(x: Array, starts: Shape, stops: Shape, steps: Shape) -> Array:
+    return x[tuple(slice(*bounds) for bounds in zip(starts, stops, steps, strict=True))]
+
+
+def _pad(x: Array, value: Array, lo: Shape, hi: Shape, interior: Shape) -> Array:
+    out = np.full(P.shapes.pad(x.shape, lo, hi, interior), value, x.dtype)
+    steps = tuple(inner + 1 for inner in interior)
+    stops = tuple(
+        low + max(size - 1, 0) * step + (size > 0)
+        for low, size, step in zip(lo, x.shape, steps, strict=True)
+    )
+    out[tuple(slice(*bounds) for bounds in zip(lo, stops, steps, strict=True))] = x
+    return out
+
+
+def _windows(x: Array, axes: Shape, sizes: Shape, strides: Shape, dilations: Shape) -> Array:
+    spans = tuple((size - 1) * d + 1 for size, d in zip(sizes, dilations, strict=True))
+    view = sliding_window_view(x, spans, axes)
+    index = [slice(None)] * view.ndim
+    for i, axis in enumerate(axes):
+        index[axis] = slice(None, None, strides[i])
+        index[x.ndim + i] = slice(None, None, dilations[i])
+    return view[tuple(index)]
+
+
+def _fold(
+    x: Array, axes: Shape, sizes: Shape, strides: Shape, dilations: Shape, shape: Shape
+) -> Array:
+    out = np.zeros(shape, _wide(x))
+    for element in product(*map(range, sizes)):
+        index = [slice(None)] * len(shape)
+        for axis, at, stride, dilation in zip(axes, element, strides, dilations, strict=True):
+            start = at * dilation
+            index[axis] = slice(start, start + (x.shape[axis] - 1) * stride + 1, stride)
+        out[tuple(index)] += x[(..., *element)]
+    return out.astype(x.dtype, copy=False)
+
+
+# ---- reductions and scans ----------------------------------------------------------------------
+
+_BLOCK = 1024  # rows added one after another before blocks are added up: bounds the rounding error
+
+
+def _sum(x: Array, axes: Shape) -> Array:
+    if axes == (0,) and x.ndim > 1 and x.shape[0] > _BLOCK and x.dtype.kind == "f":
+        x = np.add.reduceat(x, np.arange(0, x.shape[0], _BLOCK), axis=0, dtype=_wide_of(x))
+    return np.sum(x, axis=axes, dtype=_wide_of(x)).astype(x.dtype)
+
+
+def _wide_of(x: Array) -> Any:
+    return _wide(x)
+
+
+def _prod(x: Array, axes: Shape) -> Array:
+    return np.prod(x, axis=axes, dtype=_wide(x)).astype(x.dtype)
+
+
+def _arg(function: Callable[..., Any]) -> Kernel:
+    return lambda x, axes: np.asarray(function(x, axis=axes[0])).astype(DEFAULT_INT)
+
+
+def _cumulate(ufunc: np.ufunc) -> Kernel:
+    return lambda x, axis: ufunc.accumulate(x, axis=axis, dtype=_wide(x)).astype(
+        x.dtype, copy=False
+    )
+
+
+# ---- contraction, indexing, creation -----------------------------------------------------------
+
+
+@lru_cache(1024)
+def _matmul_axes(ndim: int, contract: Shape, batch: Shape, contract_last: bool) -> Shape:
+    free = tuple(i for i in range(ndim) if i not in contract and i not in batch)
+    return batch + (free + contract if contract_last else contract + free)
+
+
+def _dot_general(
+    a: Array, b: Array, a_contract: Shape, b_contract: Shape, a_batch: Shape, b_batch: Shape
+) -> Array:
+    """One matmul of (batch, rows, contracted) by (batch, contracted, columns)."""
+    shape = P.shapes.dot_general(a.shape, b.shape, a_contract, b_contract, a_batch, b_batch)
+    batch = a.shape[: len(a_batch)] if a_batch == tuple(range(len(a_batch))) else None
+    batch = tuple(a.shape[i] for i in a_batch) if batch is None else batch
+    inner = math.prod(a.shape[i] for i in a_contract)
+    left = a.transpose(_matmul_axes(a.ndim, a_contract, a_batch, True))
+    right = b.transpose(_matmul_axes(b.ndim, b_contract, b_batch, False))
+    rows = math.prod(a.shape) // max(inner * math.prod(batch), 1) if a.size else None
+    if rows is None:
+        return _empty_product(shape, a.dtype)
+    if left.ndim != len(batch) + 2 or right.ndim != len(batch) + 2:
+        left = left.reshape(*batch, rows, inner)
+        right = right.reshape(*batch, inner, math.prod(right.shape[len(batch) :]) // inner)
+    wide = _wide(a)
+    product_ = np.matmul(left.astype(wide, copy=False), right.astype(wide, copy=False))
+    return product_.reshape(shape).astype(a.dtype, copy=False)
+
+
+def _empty_product(shape: Shape, dtype: DType) -> Array:
+    return np.zeros(shape, dtype)
+
+
+def _gather(x: Array, indices: Array, axis: int) -> Array:
+    if 0 in indices.shape:
+        return np.zeros(x.shape[:axis] + indices.shape + x.shape[axis + 1 :], x.dtype)
+    return np.take(x, indices, axis=axis, mode="clip")
+
+
+def _scatter(x: Array, indices: Array, updates: Array, axis: int, mode: str) -> Array:
+    out = np.moveaxis(np.array(x, dtype=_wide(x)), axis, 0)
+    flat = np.asarray(indices).reshape(-1)
+    rest = out.shape[1:]
+    order = (*range(axis, axis + indices.ndim), *range(axis), *range(axis + indices.ndim, x.ndim - 1 + indices.ndim))
+    rows = updates.transpose(order).reshape(flat.shape + rest)
+    inside = (flat >= 0) & (flat < x.shape[axis])
+    if not inside.all():
+        flat, rows = flat[inside], rows[inside]
+    if mode == "add":
+        np.add.at(out, flat, rows)
+    else:
+        out[flat] = rows
+    return np.moveaxis(out, 0, axis).astype(x.dtype, copy=False)
+
+
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+
+
+def threefry(key: Array, high: Array, low: Array) -> tuple[Array, Array]:
+    """Threefry-2x32 with 20 rounds of the counters (high, low): Salmon et al., "Parallel random
+    numbers: as easy as 1, 2, 3", 2011. All uint32."""
+    k0, k1 = np.uint32(key[0]), np.uint32(key[1])
+    schedule = (k0, k1, k0 ^ k1 ^ np.uint32(0x1BD11BDA))
+    a, b = high + schedule[0], low + schedule[1]
+    for group in range(5):
+        for rotation in _ROTATIONS[group % 2]:
+            a = a + b
+            b = ((b << np.uint32(rotation)) | (b >> np.uint32(32 - rotation))) ^ a
+        a = a + schedule[(group + 1) % 3]
+        b = b + schedule[(group + 2) % 3] + np.uint32(group + 1)
+    return a, b
+
+
+def _random_bits(key: Array, shape: Shape, dtype: DType) -> Array:
+    counter = np.arange(math.prod(shape), dtype=np.uint64).reshape(shape)
+    high, low = (counter >> np.uint64(32)).astype(np.uint32), counter.astype(np.uint32)
+    a, b = threefry(key, high, low)
+    if dtype == np.uint32:
+        return a ^ b
+    return (a.astype(np.uint64) << np.uint64(32)) | b
+
+
+KERNELS: Mapping[Primitive, Kernel] = {
+    P.neg: np.negative, P.abs_: np.absolute, P.sign: np.sign, P.floor: np.floor, P.ceil: np.ceil,
+    P.round_: np.rint, P.sqrt: np.sqrt, P.exp: np.exp, P.expm1: np.expm1, P.log: np.log,
+    P.log1p: np.log1p, P.sin: np.sin, P.cos: np.cos, P.tan: np.tan, P.asin: np.arcsin,
+    P.acos: np.arccos, P.atan: np.arctan, P.sinh: np.sinh, P.cosh: np.cosh, P.tanh: np.tanh,
+    P.asinh: np.arcsinh, P.acosh: np.arccosh, P.atanh: np.arctanh, P.erf: _erf,
+    P.logistic: _logistic, P.invert: np.invert,
+    P.add: np.add, P.sub: np.subtract, P.mul: np.multiply, P.div: np.divide,
+    P.floordiv: np.floor_divide, P.mod: np.remainder, P.pow_: _pow, P.atan2: np.arctan2,
+    P.maximum: np.maximum, P.minimum: np.minimum, P.bit_and: np.bitwise_and,
+    P.bit_or: np.bitwise_or, P.bit_xor: np.bitwise_xor, P.shift_left: np.left_shift,
+    P.shift_right: np.right_shift, P.eq: np.equal, P.ne: np.not_equal, P.lt: np.less,
+    P.le: np.less_equal, P.where: _where, P.cast: cast,
+    P.bitcast: lambda x, dtype: x.view(dtype), P.alias: lambda x, tag: x,
+    P.reshape: lambda x, shape: x.reshape(shape), P.permute: lambda x, axes: x.transpose(axes),
+    P.broadcast: np.broadcast_to, P.slice_: _slice, P.flip: np.flip, P.windows: _windows,
+    P.fold: _fold, P.pad: _pad, P.concat: lambda *xs: np.concatenate(xs[:-1], axis=xs[-1]),
+    P.sum_: _sum, P.prod: _prod, P.max_: lambda x, axes: np.max(x, axis=axes),
+    P.min_: lambda x, axes: np.min(x, axis=axes), P.argmax: _arg(np.argmax),
+    P.argmin: _arg(np.argmin), P.cumsum: _cumulate(np.add), P.cumprod: _cumulate(np.multiply),
+    P.cummax: _cumulate(np.maximum), P.cummin: _cumulate(np.minimum),
+    P.sort: lambda x, axis: np.sort(x, axis=axis, kind="stable"),
+    P.argsort: lambda x, axis: np.argsort(x, axis=axis, kind="stable").astype(DEFAULT_INT),
+    P.dot_general: _dot_general, P.gather: _gather, P.scatter: _scatter, P.full: np.full,
+    P.iota: lambda size, dtype: np.arange(size).astype(dtype), P.random_bits: _random_bits,
+}  # fmt: skip
+
+
+class NumpyBackend(OpBackend):
+    """The reference backend: NumPy, one primitive at a time, in the order of the program."""
+
+    info = BackendInfo(
+        name="numpy", summary="NumPy reference, the oracle", capabilities=Capabilities()
+    )
+
+    @property
+    def kernels(self) -> Mapping[Primitive, Kernel]:
+        return KERNELS
+
+    def devices(self) -> Sequence[str]:
+        return ("numpy",)
+
+    def from_host(self, array: Array, device: str) -> Array:
+        return np.array(array)
+
+    def to_host(self, buffer: Any) -> Array:
+        return np.asarray(buffer)
+
+    def compile(self, program: Program, device: str) -> Executable:
+        run = super().compile(program, device)
+
+        def quietly(buffers: Sequence[Array]) -> list[Array]:
+            with np.errstate(all="ignore"):
+                return run(buffers)
+
+        return quietly
+
+    def memory(self, device: str) -> MemoryStats:
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""From the graph to what a backend runs: Program, simplification, schedule and streaming."""

@@ -1,0 +1,42 @@
+"""Rewrite a program so that it uses only primitives that a backend has."""
+
+from collections.abc import Callable
+
+from .. import graph
+from ..primitives import Primitive
+from .program import Instruction, Program, build
+
+
+def replay(
+    program: Program, emit: Callable[[Instruction, list[graph.Node]], graph.Node]
+) -> Program:
+    """The program that results when `emit` makes the node of each instruction from its inputs."""
+    inputs = [graph.placeholder(a.shape, a.dtype, None) for a in program.avals[: program.num_inputs]]
+    values: list[graph.Node] = list(inputs)
+    for instruction in program.instructions:
+        values.append(emit(instruction, [values[i] for i in instruction.inputs]))
+    outputs = [values[i] for i in program.outputs]
+    return build(inputs, outputs, program.donated, is_leaf=lambda node: False)[0]
+
+
+def lower(program: Program, native: Callable[[Primitive], bool]) -> Program:
+    """`program` with each primitive that is not `native` decomposed, as far as that goes.
+
+    What is neither native nor has a decomposition is left as it is.
+    """
+    from ..decompositions import DECOMPOSITIONS
+    from ..tensor import Tensor
+
+    def emit(instruction: Instruction, inputs: list[graph.Node]) -> graph.Node:
+        primitive, _, params = instruction
+        if native(primitive) or primitive not in DECOMPOSITIONS:
+            return graph.apply(primitive, *inputs, params=params)
+        return DECOMPOSITIONS[primitive](*map(Tensor, inputs), *params)._node
+
+    def lacking(p: Program) -> bool:
+        used = {instruction.primitive for instruction in p.instructions}
+        return any(not native(x) and x in DECOMPOSITIONS for x in used)
+
+    while lacking(program):
+        program = replay(program, emit)
+    return program
