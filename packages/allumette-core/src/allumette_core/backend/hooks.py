@@ -33,11 +33,9 @@ from .spec import Backend, BackendInfo, Unavailable
 if TYPE_CHECKING:
     import click
 
-__all__ = ["BACKENDS_GROUP", "COMMANDS_GROUP", "PROJECT", "hookimpl"]
+__all__ = ["PROJECT", "hookimpl"]
 
 PROJECT = "allumette"
-BACKENDS_GROUP = "allumette.backends.v1"
-COMMANDS_GROUP = "allumette.commands.v1"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -139,6 +139,6 @@ class Backend(ABC):
     def synchronize(self, device: str) -> None:
         """Return when everything started on `device` has finished."""
 
-    def memory(self, device: str) -> MemoryStats:  # noqa: ARG002
+    def memory(self, device: str) -> MemoryStats:
         """What `device` holds for us now."""
         return MemoryStats()
