@@ -1,0 +1,44 @@
+"""The backends `seq` and `par`: buffers are C-contiguous NumPy arrays, programs become kernels."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from allumette_core.backend.ops import Kernel, OpBackend
+from allumette_core.backend.reference import KERNELS
+from allumette_core.backend.spec import BackendInfo, Executable
+from allumette_core.compiler.program import Program
+from allumette_core.primitives import Primitive
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class CpuBackend(OpBackend):
+    """One device, named as the backend is."""
+
+    def __init__(self, info: BackendInfo, parallel: bool) -> None:
+        self.info = info
+        self.parallel = parallel
+
+    @property
+    def kernels(self) -> Mapping[Primitive, Kernel]:
+        return KERNELS
+
+    def devices(self) -> Sequence[str]:
+        return (self.info.name,)
+
+    def from_host(self, array: Array, device: str) -> Array:
+        return np.array(array, order="C")
+
+    def to_host(self, buffer: Any) -> Array:
+        return np.asarray(buffer)
+
+    def compile(self, program: Program, device: str) -> Executable:
+        run = super().compile(program, device)
+
+        def eagerly(buffers: Sequence[Array]) -> list[Array]:
+            with np.errstate(all="ignore"):
+                return [np.asarray(out, order="C") for out in run(buffers)]
+
+        return eagerly
