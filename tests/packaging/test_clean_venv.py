@@ -1,0 +1,99 @@
+"""The wheels in a virtual environment that has nothing else: what someone who installs them gets."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+BIN = "Scripts" if os.name == "nt" else "bin"
+GRADIENT = """
+import allumette_core as al
+x = al.tensor([1.0, 2.0, 3.0])
+print(al.grad(lambda x: (x * x).sum())(x).tolist())
+"""
+
+
+class Venv:
+    """A virtual environment, and commands run in it, away from the source tree."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+
+    def run(self, command: str, *args: str, status: int = 0) -> str:
+        hidden = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "ALLUMETTE_BACKEND"}
+        done = subprocess.run(
+            [str(self.folder / BIN / command), *args],
+            cwd=self.folder,
+            env={name: value for name, value in os.environ.items() if name not in hidden},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == status, f"{command} {args}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def python(self, code: str) -> str:
+        return self.run("python", "-c", code)
+
+
+def _install(venv: Venv, dist: Path, *names: str) -> None:
+    found = (wheel for name in names for wheel in dist.glob(f"{name.replace('-', '_')}-*.whl"))
+    wheels = [str(wheel) for wheel in found]
+    assert len(wheels) == len(names)
+    venv.run("python", "-m", "pip", "install", "--quiet", *wheels)
+
+
+@pytest.fixture(scope="module")
+def core_alone(tmp_path_factory: pytest.TempPathFactory, dist: Path) -> Venv:
+    venv = Venv(tmp_path_factory.mktemp("core"))
+    _install(venv, dist, "allumette-core")
+    return venv
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory, dist: Path, packages: list[Any]) -> Venv:
+    venv = Venv(tmp_path_factory.mktemp("everything"))
+    _install(venv, dist, *(package.name for package in packages))
+    return venv
+
+
+def test_core_alone_computes_a_gradient(core_alone: Venv) -> None:
+    core_alone.run("python", "-m", "pip", "check")
+    assert core_alone.python(GRADIENT).strip() == "[2.0, 4.0, 6.0]"
+
+
+def test_core_alone_has_the_command_and_its_own_backend(core_alone: Venv) -> None:
+    assert "backends" in core_alone.run("allumette", "--help")
+    assert '"numpy"' in core_alone.run("allumette", "backends", "--json")
+    assert "Python" in core_alone.run("allumette", "doctor")
+
+
+def test_a_command_that_is_not_installed_is_refused(core_alone: Venv) -> None:
+    core_alone.run("allumette", "train", status=2)
+
+
+def test_every_module_imports_with_what_its_package_declares(
+    everything: Venv, packages: list[Any]
+) -> None:
+    everything.run("python", "-m", "pip", "check")
+    for package in packages:
+        extras = package.project.get("optional-dependencies", {})
+        for path in sorted(package.source.rglob("*.py")):
+            parts = path.relative_to(package.source.parent).with_suffix("").parts
+            if not set(parts) & {*extras, "__main__"}:
+                everything.python(f"import {'.'.join(parts).removesuffix('.__init__')}")
+
+
+def test_training_reaches_its_accuracy_and_saves_a_model(everything: Venv) -> None:
+    before = set(everything.folder.iterdir())
+    lines = everything.run("allumette", "train", "--dataset", "star", "--json").splitlines()
+    last = json.loads(lines[-1])
+    assert last["accuracy"] > 0.95
+    assert set(everything.folder.iterdir()) > before
