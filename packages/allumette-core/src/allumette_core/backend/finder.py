@@ -189,8 +189,9 @@ def _opened(candidate: Candidate) -> Backend:
         backend = candidate.plugin.call("allumette_open", name=name)
         if not isinstance(backend, Backend):
             raise PluginError(f"allumette_open returned a {type(backend).__name__}, not a Backend")
-        if backend.info.name != name:
-            raise PluginError(f"allumette_open({name!r}) returned backend {backend.info.name!r}")
+        info = getattr(backend, "info", None)
+        if getattr(info, "name", None) != name:
+            raise PluginError(f"allumette_open({name!r}) returned a backend whose info is {info!r}")
     except PluginError as failure:
         raise _error(claim, failure) from failure
     return backend

@@ -1,5 +1,6 @@
 """One plugin: imported when first needed, and contained, so that its faults stay its own."""
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from .scan import Claim
 
 if TYPE_CHECKING:
     import pluggy
+
+_PLUMBING = re.compile(r"[/\\](importlib|pluggy)[/\\]")
 
 
 class PluginError(Exception):
@@ -136,7 +139,7 @@ def _place(error: BaseException) -> str:
     trace, place = error.__traceback__, ""
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
-        if not name.startswith("<") and "importlib" not in name:
+        if not name.startswith("<") and not _PLUMBING.search(name) and name != __file__:
             place = f" ({Path(name).name}:{trace.tb_lineno})"
         trace = trace.tb_next
     return place
@@ -144,8 +147,13 @@ def _place(error: BaseException) -> str:
 
 def _remedy(error: BaseException, claim: Claim) -> str:
     reinstall = f"pip install --upgrade --force-reinstall {claim.distribution}"
-    if isinstance(error, ModuleNotFoundError) and error.name:
+    if isinstance(error, ModuleNotFoundError) and not _is_own(error.name, claim):
         return f"install what provides the module {error.name!r}, or: {reinstall}"
     if isinstance(error, ImportError):
         return reinstall
     return f"pip install --upgrade {claim.distribution}, or pip uninstall {claim.distribution}"
+
+
+def _is_own(module: str | None, claim: Claim) -> bool:
+    """Whether the missing `module` is the plugin itself, or unknown."""
+    return not module or f"{claim.value}.".replace(":", ".").startswith(f"{module}.")

@@ -108,7 +108,11 @@ class Registry:
 def _device(request: Request, backend: Backend) -> str:
     """The device of `backend` that `request` means; index 0 is the one without an index."""
     name, index = request.name, request.index or 0
-    devices = list(backend.devices())
+    try:
+        devices = list(backend.devices())
+    except Exception as error:
+        described = f"{type(error).__name__}: {error}"
+        raise BackendError(f"backend {name!r} cannot list its devices: {described}") from error
     if index < len(devices):
         return devices[index]
     raise DeviceError(f"no device '{name}:{index}'; backend {name!r} has: {', '.join(devices)}")

@@ -10,7 +10,7 @@ from .spec import SPEC_MAJOR
 BACKENDS = "allumette.backends"
 COMMANDS = "allumette.commands"
 BACKENDS_GROUP = f"{BACKENDS}.v{SPEC_MAJOR}"
-COMMANDS_GROUP = f"{COMMANDS}.v1"
+COMMANDS_GROUP = f"{COMMANDS}.v{SPEC_MAJOR}"
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _VALUE = re.compile(r"[\w.]+(:[\w.]+)?(\s*\[.*\])?")
