@@ -9,7 +9,9 @@ from hypothesis import settings
 # A first call may compile or import, so time per example says nothing about a test.
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if "CI" in os.environ else "dev"))
+settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if "CI" in os.environ else "dev")
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,4 +1,4 @@
-"""The wheels in a virtual environment that has nothing else: what someone who installs them gets."""
+"""The wheels in a virtual environment without anything else: what a user gets."""
 
 import json
 import os

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ def _name(requirement: str) -> str:
 
 
 def _required(project: dict[str, Any]) -> list[str]:
-    return [*project["dependencies"], *sum(project.get("optional-dependencies", {}).values(), [])]
+    extras = project.get("optional-dependencies", {}).values()
+    return [*project["dependencies"], *chain.from_iterable(extras)]
 
 
 def test_core_and_train_are_in_the_workspace(packages: list[Any]) -> None:

@@ -30,9 +30,7 @@ def test_readme_opens_with_what_ci_runs(commands: list[str], script: list[str]) 
         assert command in script, f".ci/run does not run README's `{command}`"
 
 
-def test_every_hatch_command_of_readme_is_run_by_ci(
-    commands: list[str], script: list[str]
-) -> None:
+def test_every_hatch_command_of_readme_is_run_by_ci(commands: list[str], script: list[str]) -> None:
     for command in commands:
         if "hatch" in command:
             assert command in script, f".ci/run does not run README's `{command}`"
