@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,11 @@ class Venv:
         return self.run("python", "-c", code)
 
 
-def _install(venv: Venv, dist: Path, *names: str) -> None:
+def _install(venv: Venv, dist: Path, *names: str, options: Iterable[str] = ()) -> None:
     found = (wheel for name in names for wheel in dist.glob(f"{name.replace('-', '_')}-*.whl"))
     wheels = [str(wheel) for wheel in found]
     assert len(wheels) == len(names)
-    venv.run("python", "-m", "pip", "install", "--quiet", *wheels)
+    venv.run("python", "-m", "pip", "install", "--quiet", *wheels, *options)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,25 @@ def test_core_alone_has_the_command_and_its_own_backend(core_alone: Venv) -> Non
 
 def test_a_command_that_is_not_installed_is_refused(core_alone: Venv) -> None:
     core_alone.run("allumette", "train", status=2)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="the lowest NumPy has no wheel for it")
+def test_the_lowest_versions_that_are_declared_work(
+    tmp_path: Path, dist: Path, packages: list[Any]
+) -> None:
+    ours = [
+        package for package in packages if package.name in {"allumette-core", "allumette-train"}
+    ]
+    declared = {required for package in ours for required in package.project["dependencies"]}
+    lowest = [required.partition(",")[0].replace(">=", "==") + ".*" for required in declared]
+    outside = [constraint for constraint in lowest if not constraint.startswith("allumette")]
+    (tmp_path / "lowest.txt").write_text("\n".join(outside), encoding="utf-8")
+    venv = Venv(tmp_path / "venv")
+    options = ["--only-binary", ":all:", "--constraint", str(tmp_path / "lowest.txt")]
+    _install(venv, dist, *(package.name for package in ours), options=options)
+    assert venv.python(GRADIENT).strip() == "[2.0, 4.0, 6.0]"
+    assert '"numpy"' in venv.run("allumette", "backends", "--json")
+    venv.run("allumette", "train", "--dataset", "xor", "--iterations", "3")
 
 
 def test_every_module_imports_with_what_its_package_declares(
