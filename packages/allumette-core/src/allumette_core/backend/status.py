@@ -123,9 +123,7 @@ def declared(claim: Claim, plugin: Plugin) -> BackendInfo:
         if info.name == claim.name:
             return info
     names = ", ".join(repr(info.name) for info in infos)
-    raise PluginError(
-        f"the entry point is {claim.name!r} but allumette_backend names {names}", mend
-    )
+    raise PluginError(f"the entry point is {claim.name!r}, allumette_backend names {names}", mend)
 
 
 def _probed(claim: Claim, plugin: Plugin, info: BackendInfo) -> BackendStatus:

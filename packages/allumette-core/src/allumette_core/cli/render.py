@@ -64,7 +64,7 @@ def show_statuses(kind: str, entries: Iterable[Report]) -> None:
     if sys.stdout.isatty():
         _table((kind, "state", "from", "details"), rows)
         return
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    widths = [min(max(len(row[i]) for row in rows), 28) for i in range(3)]
     for *cells, details in rows:
         head = "  ".join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True))
         _line(f"{head}  {details[0] if details else ''}".rstrip())
@@ -73,7 +73,7 @@ def show_statuses(kind: str, entries: Iterable[Report]) -> None:
 
 
 def _details(entry: Report) -> list[str]:
-    details = [entry.get("summary", ""), entry["reason"], *entry.get("notes", ())]
+    details = [entry["reason"] or entry.get("summary", ""), *entry.get("notes", ())]
     if entry["remedy"]:
         details.append(f"remedy: {entry['remedy']}")
     return [detail for detail in details if detail]
