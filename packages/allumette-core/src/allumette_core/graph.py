@@ -155,11 +155,19 @@ def literal(value: bool | int | float, dtype: DType, shape: Shape = ()) -> Node:
     return Node(primitives.full, (), (shape, value, dtype), shape, dtype, None)
 
 
-def variable(node: Node) -> Node:
+PARAMETER: Final = "parameter"  # the tag of what a user marked with requires_grad
+
+
+def variable(node: Node, tag: str = "variable") -> Node:
     """A fresh name for `node` that derivatives can be taken with respect to."""
-    out = apply(primitives.alias, node, params=("variable",))
+    out = apply(primitives.alias, node, params=(tag,))
     out.tracked = True
     return out
+
+
+def is_parameter(node: Node) -> bool:
+    """Whether a user marked `node` with requires_grad."""
+    return node.primitive is primitives.alias and node.params == (PARAMETER,)
 
 
 def stop_gradient(node: Node) -> Node:

@@ -4,6 +4,8 @@ Operators only build graph; a value is computed when it is looked at. In-place o
 handle to a new node, so nodes never change and other handles keep what they had.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from weakref import ref
@@ -11,17 +13,16 @@ from weakref import ref
 import numpy as np
 from numpy.typing import NDArray
 
-from . import evaluation, graph
+from . import evaluation, graph, primitives
 from .backend.registry import backend_of, default_device
-from .dtypes import DEFAULT_FLOAT, DEFAULT_INT, DType, Scalar, as_dtype, is_float, promote_weak
-from .errors import DTypeError, GradientError, IndexingError, ShapeError, TracingError
+from .dtypes import DType, Scalar, is_float
+from .errors import DTypeError, GradientError, ShapeError, TracingError
 from .graph import Node
 from .shapes import Shape
 
 if TYPE_CHECKING:
     from .autodiff.transforms import Gradients
 
-ArrayLike: TypeAlias = "Tensor | NDArray[Any] | np.generic | Scalar | Sequence[Any]"
 Axes: TypeAlias = int | Sequence[int] | None
 
 
@@ -46,7 +47,7 @@ class Tensor:
         if node.handle is None or node.handle() is None:
             node.handle = ref(self)
 
-    def _rebind(self, node: Node) -> "Tensor":
+    def _rebind(self, node: Node) -> Tensor:
         """Make this handle stand for `node`, which must have the same shape and dtype."""
         old, trace = self._node, graph.state.trace
         if trace is not None and old.trace is not trace:
@@ -59,9 +60,14 @@ class Tensor:
                 f"in-place: the result is {node.dtype}{list(node.shape)}, but the tensor is "
                 f"{old.dtype}{list(old.shape)}; assign the result to a name instead"
             )
-        self._node = node
-        if node.handle is None or node.handle() is None:
-            node.handle = ref(self)
+        if graph.is_parameter(old):
+            if node.tracked:
+                raise GradientError(
+                    "in-place change of a tensor that requires a gradient; do it inside "
+                    "`with al.no_grad():`"
+                )
+            node = graph.variable(node, graph.PARAMETER)
+        Tensor.__init__(self, node)
         return self
 
     # ---- what is known without computing -------------------------------------------------------
@@ -97,14 +103,14 @@ class Tensor:
         return self._node.tracked
 
     @property
-    def T(self) -> "Tensor":
+    def T(self) -> Tensor:
         """The transpose of a matrix (rank 2)."""
         if self.ndim != 2:
             raise ShapeError(f"T: needs rank 2, got shape {self.shape}; use .mT or permute_dims")
         return F.permute_dims(self, (1, 0))
 
     @property
-    def mT(self) -> "Tensor":
+    def mT(self) -> Tensor:
         """The transpose of each matrix in the last two axes."""
         return F.matrix_transpose(self)
 
@@ -171,7 +177,7 @@ class Tensor:
             raise DTypeError("len() of a tensor of rank 0")
         return self.shape[0]
 
-    def __iter__(self) -> "Iterator[Tensor]":
+    def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
             raise DTypeError("iteration over a tensor of rank 0")
         return (self[i] for i in range(self.shape[0]))
@@ -195,13 +201,13 @@ class Tensor:
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickle, (np.array(self.numpy()), self.device)
 
-    def __copy__(self) -> "Tensor":
-        return Tensor(graph.apply(graph.primitives.alias, self._node, params=("copy",)))
+    def __copy__(self) -> Tensor:
+        return Tensor(graph.apply(primitives.alias, self._node, params=("copy",)))
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Tensor":
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         return self.__copy__()
 
-    def to(self, device: str) -> "Tensor":
+    def to(self, device: str) -> Tensor:
         """A copy on `device` (itself if it is there already); computes the value.
 
         Raises:
@@ -215,7 +221,7 @@ class Tensor:
 
     # ---- differentiation -------------------------------------------------------------------------
 
-    def backward(self) -> "Gradients":
+    def backward(self) -> Gradients:
         """The gradients of this scalar with respect to every tensor that requires them.
 
         Raises:
@@ -225,196 +231,101 @@ class Tensor:
 
         return backward(self)
 
-    def detach(self) -> "Tensor":
+    def detach(self) -> Tensor:
         """The same value, through which no gradient flows."""
         return Tensor(graph.stop_gradient(self._node))
 
-    def requires_grad_(self, required: bool = True) -> "Tensor":
+    def requires_grad_(self, required: bool = True) -> Tensor:
         """Mark this tensor as one to differentiate with respect to, and return it."""
-        mark = graph.variable if required else graph.stop_gradient
         if required and not is_float(self.dtype):
             raise DTypeError(f"requires_grad: needs a float dtype, got {self.dtype}")
-        return self._rebind(mark(graph.stop_gradient(self._node)))
+        value = graph.stop_gradient(self._node)
+        Tensor.__init__(self, graph.variable(value, graph.PARAMETER) if required else value)
+        return self
 
     # ---- operators -------------------------------------------------------------------------------
 
     __hash__ = object.__hash__
 
-    def __pos__(self) -> "Tensor": return self
-    def __neg__(self) -> "Tensor": return F.negative(self)
-    def __abs__(self) -> "Tensor": return F.abs(self)
-    def __invert__(self) -> "Tensor": return F.bitwise_invert(self)
-    def __add__(self, other: ArrayLike) -> "Tensor": return F.add(self, other)
-    def __radd__(self, other: ArrayLike) -> "Tensor": return F.add(other, self)
-    def __iadd__(self, other: ArrayLike) -> "Tensor": return self._rebind(F.add(self, other)._node)
-    def __sub__(self, other: ArrayLike) -> "Tensor": return F.subtract(self, other)
-    def __rsub__(self, other: ArrayLike) -> "Tensor": return F.subtract(other, self)
-    def __isub__(self, other: ArrayLike) -> "Tensor": return self._rebind(F.subtract(self, other)._node)
-    def __mul__(self, other: ArrayLike) -> "Tensor": return F.multiply(self, other)
-    def __rmul__(self, other: ArrayLike) -> "Tensor": return F.multiply(other, self)
-    def __imul__(self, other: ArrayLike) -> "Tensor": return self._rebind(F.multiply(self, other)._node)
-    def __truediv__(self, other: ArrayLike) -> "Tensor": return F.divide(self, other)
-    def __rtruediv__(self, other: ArrayLike) -> "Tensor": return F.divide(other, self)
-    def __itruediv__(self, other: ArrayLike) -> "Tensor": return self._rebind(F.divide(self, other)._node)
-    def __floordiv__(self, other: ArrayLike) -> "Tensor": return F.floor_divide(self, other)
-    def __rfloordiv__(self, other: ArrayLike) -> "Tensor": return F.floor_divide(other, self)
-    def __ifloordiv__(self, other: ArrayLike) -> "Tensor": return self._rebind(F.floor_divide(self, other)._node)
-    def __mod__(self, other: ArrayLike) -> "Tensor": return F.remainder(self, other)
-    def __rmod__(self, other: ArrayLike) -> "Tensor": return F.remainder(other, self)
-    def __imod__(self, other: ArrayLike) -> "Tensor": return self._rebind(F.remainder(self, other)._node)
-    def __divmod__(self, other: ArrayLike) -> "tuple[Tensor, Tensor]": return self // other, self % other
-    def __pow__(self, other: ArrayLike) -> "Tensor": return F.pow(self, other)
-    def __rpow__(self, other: ArrayLike) -> "Tensor": return F.pow(other, self)
-    def __ipow__(self, other: ArrayLike) -> "Tensor": return self._rebind(F.pow(self, other)._node)  # type: ignore[misc]  # three-argument pow
-    def __matmul__(self, other: ArrayLike) -> "Tensor": return F.matmul(self, other)
-    def __rmatmul__(self, other: ArrayLike) -> "Tensor": return F.matmul(other, self)
-    def __imatmul__(self, other: ArrayLike) -> "Tensor": return self._rebind(F.matmul(self, other)._node)
-    def __and__(self, other: ArrayLike) -> "Tensor": return F.bitwise_and(self, other)
-    def __rand__(self, other: ArrayLike) -> "Tensor": return F.bitwise_and(other, self)
-    def __iand__(self, other: ArrayLike) -> "Tensor": return self._rebind(F.bitwise_and(self, other)._node)
-    def __or__(self, other: ArrayLike) -> "Tensor": return F.bitwise_or(self, other)
-    def __ror__(self, other: ArrayLike) -> "Tensor": return F.bitwise_or(other, self)
-    def __ior__(self, other: ArrayLike) -> "Tensor": return self._rebind(F.bitwise_or(self, other)._node)
-    def __xor__(self, other: ArrayLike) -> "Tensor": return F.bitwise_xor(self, other)
-    def __rxor__(self, other: ArrayLike) -> "Tensor": return F.bitwise_xor(other, self)
-    def __ixor__(self, other: ArrayLike) -> "Tensor": return self._rebind(F.bitwise_xor(self, other)._node)
-    def __lshift__(self, other: ArrayLike) -> "Tensor": return F.bitwise_left_shift(self, other)
-    def __rlshift__(self, other: ArrayLike) -> "Tensor": return F.bitwise_left_shift(other, self)
-    def __rshift__(self, other: ArrayLike) -> "Tensor": return F.bitwise_right_shift(self, other)
-    def __rrshift__(self, other: ArrayLike) -> "Tensor": return F.bitwise_right_shift(other, self)
-    def __eq__(self, other: ArrayLike) -> "Tensor": return F.equal(self, other)  # type: ignore[override]
-    def __ne__(self, other: ArrayLike) -> "Tensor": return F.not_equal(self, other)  # type: ignore[override]
-    def __lt__(self, other: ArrayLike) -> "Tensor": return F.less(self, other)
-    def __le__(self, other: ArrayLike) -> "Tensor": return F.less_equal(self, other)
-    def __gt__(self, other: ArrayLike) -> "Tensor": return F.greater(self, other)
-    def __ge__(self, other: ArrayLike) -> "Tensor": return F.greater_equal(self, other)
-    def __getitem__(self, index: Any) -> "Tensor": return F.getitem(self, index)
+    def __pos__(self) -> Tensor: return self
+    def __neg__(self) -> Tensor: return F.negative(self)
+    def __abs__(self) -> Tensor: return F.abs(self)
+    def __invert__(self) -> Tensor: return F.bitwise_invert(self)
+    def __add__(self, other: ArrayLike) -> Tensor: return F.add(self, other)
+    def __radd__(self, other: ArrayLike) -> Tensor: return F.add(other, self)
+    def __iadd__(self, other: ArrayLike) -> Tensor: return self._rebind(F.add(self, other)._node)
+    def __sub__(self, other: ArrayLike) -> Tensor: return F.subtract(self, other)
+    def __rsub__(self, other: ArrayLike) -> Tensor: return F.subtract(other, self)
+    def __isub__(self, other: ArrayLike) -> Tensor: return self._rebind(F.subtract(self, other)._node)
+    def __mul__(self, other: ArrayLike) -> Tensor: return F.multiply(self, other)
+    def __rmul__(self, other: ArrayLike) -> Tensor: return F.multiply(other, self)
+    def __imul__(self, other: ArrayLike) -> Tensor: return self._rebind(F.multiply(self, other)._node)
+    def __truediv__(self, other: ArrayLike) -> Tensor: return F.divide(self, other)
+    def __rtruediv__(self, other: ArrayLike) -> Tensor: return F.divide(other, self)
+    def __itruediv__(self, other: ArrayLike) -> Tensor: return self._rebind(F.divide(self, other)._node)
+    def __floordiv__(self, other: ArrayLike) -> Tensor: return F.floor_divide(self, other)
+    def __rfloordiv__(self, other: ArrayLike) -> Tensor: return F.floor_divide(other, self)
+    def __ifloordiv__(self, other: ArrayLike) -> Tensor: return self._rebind(F.floor_divide(self, other)._node)
+    def __mod__(self, other: ArrayLike) -> Tensor: return F.remainder(self, other)
+    def __rmod__(self, other: ArrayLike) -> Tensor: return F.remainder(other, self)
+    def __imod__(self, other: ArrayLike) -> Tensor: return self._rebind(F.remainder(self, other)._node)
+    def __divmod__(self, other: ArrayLike) -> tuple[Tensor, Tensor]: return self // other, self % other
+    def __pow__(self, other: ArrayLike) -> Tensor: return F.pow(self, other)
+    def __rpow__(self, other: ArrayLike) -> Tensor: return F.pow(other, self)
+    def __ipow__(self, other: ArrayLike) -> Tensor: return self._rebind(F.pow(self, other)._node)  # type: ignore[misc]  # three-argument pow
+    def __matmul__(self, other: ArrayLike) -> Tensor: return F.matmul(self, other)
+    def __rmatmul__(self, other: ArrayLike) -> Tensor: return F.matmul(other, self)
+    def __imatmul__(self, other: ArrayLike) -> Tensor: return self._rebind(F.matmul(self, other)._node)
+    def __and__(self, other: ArrayLike) -> Tensor: return F.bitwise_and(self, other)
+    def __rand__(self, other: ArrayLike) -> Tensor: return F.bitwise_and(other, self)
+    def __iand__(self, other: ArrayLike) -> Tensor: return self._rebind(F.bitwise_and(self, other)._node)
+    def __or__(self, other: ArrayLike) -> Tensor: return F.bitwise_or(self, other)
+    def __ror__(self, other: ArrayLike) -> Tensor: return F.bitwise_or(other, self)
+    def __ior__(self, other: ArrayLike) -> Tensor: return self._rebind(F.bitwise_or(self, other)._node)
+    def __xor__(self, other: ArrayLike) -> Tensor: return F.bitwise_xor(self, other)
+    def __rxor__(self, other: ArrayLike) -> Tensor: return F.bitwise_xor(other, self)
+    def __ixor__(self, other: ArrayLike) -> Tensor: return self._rebind(F.bitwise_xor(self, other)._node)
+    def __lshift__(self, other: ArrayLike) -> Tensor: return F.bitwise_left_shift(self, other)
+    def __rlshift__(self, other: ArrayLike) -> Tensor: return F.bitwise_left_shift(other, self)
+    def __rshift__(self, other: ArrayLike) -> Tensor: return F.bitwise_right_shift(self, other)
+    def __rrshift__(self, other: ArrayLike) -> Tensor: return F.bitwise_right_shift(other, self)
+    def __eq__(self, other: ArrayLike) -> Tensor: return F.equal(self, other)  # type: ignore[override]
+    def __ne__(self, other: ArrayLike) -> Tensor: return F.not_equal(self, other)  # type: ignore[override]
+    def __lt__(self, other: ArrayLike) -> Tensor: return F.less(self, other)
+    def __le__(self, other: ArrayLike) -> Tensor: return F.less_equal(self, other)
+    def __gt__(self, other: ArrayLike) -> Tensor: return F.greater(self, other)
+    def __ge__(self, other: ArrayLike) -> Tensor: return F.greater_equal(self, other)
+    def __getitem__(self, index: Any) -> Tensor: return F.getitem(self, index)
     def __setitem__(self, index: Any, value: ArrayLike) -> None: self._rebind(F.setitem(self, index, value)._node)
 
     # ---- the functions most used, as methods -----------------------------------------------------
 
-    def astype(self, dtype: Any) -> "Tensor": return F.astype(self, dtype)
-    def reshape(self, *shape: Any) -> "Tensor": return F.reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
-    def permute(self, *axes: int) -> "Tensor": return F.permute_dims(self, axes)
-    def flatten(self) -> "Tensor": return F.reshape(self, (-1,))
-    def sum(self, axis: Axes = None, keepdims: bool = False) -> "Tensor": return F.sum(self, axis=axis, keepdims=keepdims)
-    def mean(self, axis: Axes = None, keepdims: bool = False) -> "Tensor": return F.mean(self, axis=axis, keepdims=keepdims)
-    def prod(self, axis: Axes = None, keepdims: bool = False) -> "Tensor": return F.prod(self, axis=axis, keepdims=keepdims)
-    def max(self, axis: Axes = None, keepdims: bool = False) -> "Tensor": return F.max(self, axis=axis, keepdims=keepdims)
-    def min(self, axis: Axes = None, keepdims: bool = False) -> "Tensor": return F.min(self, axis=axis, keepdims=keepdims)
-    def all(self, axis: Axes = None, keepdims: bool = False) -> "Tensor": return F.all(self, axis=axis, keepdims=keepdims)
-    def any(self, axis: Axes = None, keepdims: bool = False) -> "Tensor": return F.any(self, axis=axis, keepdims=keepdims)
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> "Tensor": return F.argmax(self, axis=axis, keepdims=keepdims)
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> "Tensor": return F.argmin(self, axis=axis, keepdims=keepdims)
-    def exp(self) -> "Tensor": return F.exp(self)
-    def log(self) -> "Tensor": return F.log(self)
-    def sqrt(self) -> "Tensor": return F.sqrt(self)
-    def tanh(self) -> "Tensor": return F.tanh(self)
-    def relu(self) -> "Tensor": return F.relu(self)
-    def sigmoid(self) -> "Tensor": return F.sigmoid(self)
+    def astype(self, dtype: Any) -> Tensor: return F.astype(self, dtype)
+    def reshape(self, *shape: Any) -> Tensor: return F.reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+    def permute(self, *axes: int) -> Tensor: return F.permute_dims(self, axes)
+    def flatten(self) -> Tensor: return F.reshape(self, (-1,))
+    def sum(self, axis: Axes = None, keepdims: bool = False) -> Tensor: return F.sum(self, axis=axis, keepdims=keepdims)
+    def mean(self, axis: Axes = None, keepdims: bool = False) -> Tensor: return F.mean(self, axis=axis, keepdims=keepdims)
+    def prod(self, axis: Axes = None, keepdims: bool = False) -> Tensor: return F.prod(self, axis=axis, keepdims=keepdims)
+    def max(self, axis: Axes = None, keepdims: bool = False) -> Tensor: return F.max(self, axis=axis, keepdims=keepdims)
+    def min(self, axis: Axes = None, keepdims: bool = False) -> Tensor: return F.min(self, axis=axis, keepdims=keepdims)
+    def all(self, axis: Axes = None, keepdims: bool = False) -> Tensor: return F.all(self, axis=axis, keepdims=keepdims)
+    def any(self, axis: Axes = None, keepdims: bool = False) -> Tensor: return F.any(self, axis=axis, keepdims=keepdims)
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor: return F.argmax(self, axis=axis, keepdims=keepdims)
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor: return F.argmin(self, axis=axis, keepdims=keepdims)
+    def exp(self) -> Tensor: return F.exp(self)
+    def log(self) -> Tensor: return F.log(self)
+    def sqrt(self) -> Tensor: return F.sqrt(self)
+    def tanh(self) -> Tensor: return F.tanh(self)
+    def relu(self) -> Tensor: return F.relu(self)
+    def sigmoid(self) -> Tensor: return F.sigmoid(self)
+
+
+ArrayLike: TypeAlias = Tensor | NDArray[Any] | np.generic | Scalar | Sequence[Any]
 
 
 def _unpickle(array: NDArray[Any], device: str) -> Tensor:
     return from_array(array, device)
-
-
-# ---- from what users write to nodes --------------------------------------------------------------
-
-
-def from_array(array: NDArray[Any], device: str | None = None) -> Tensor:
-    """A tensor holding a copy of a NumPy array of a supported dtype."""
-    device = device or default_device()
-    dtype = as_dtype(array.dtype)
-    buffer = backend_of(device).from_host(np.asarray(array, dtype), device)
-    node = graph.data(buffer, array.shape, dtype, device)
-    if graph.state.trace is not None:
-        graph.state.trace.note(array, node)
-    return Tensor(node)
-
-
-def as_node(value: ArrayLike, device: str | None = None, weak: bool = False) -> Node:
-    """The node that `value` stands for, on `device` if it has to be put somewhere."""
-    if isinstance(value, Tensor):
-        return value._node
-    if isinstance(value, bool | int | float):
-        return _literal(value, as_dtype(type(value)), weak)
-    if isinstance(value, np.generic):
-        return _literal(value.item(), as_dtype(value.dtype), False)
-    return from_array(host_array(value), device)._node
-
-
-def host_array(value: Any, dtype: DType | None = None) -> NDArray[Any]:
-    """A NumPy array of `value`; lists of Python numbers get the default dtypes.
-
-    Raises:
-        DTypeError: not numbers, or integers that the dtype does not hold.
-    """
-    if isinstance(value, np.ndarray | np.generic):
-        return np.asarray(value, dtype or as_dtype(value.dtype))
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ShapeError(f"tensor: {error}") from None
-    wanted = dtype or {"f": DEFAULT_FLOAT, "i": DEFAULT_INT}.get(array.dtype.kind, array.dtype)
-    if array.dtype.kind not in "biuf":
-        raise DTypeError(f"tensor: cannot make numbers of {type(value).__name__} {value!r:.60}")
-    if array.size == 0 and dtype is None:
-        wanted = DEFAULT_FLOAT
-    if array.dtype.kind in "iu" and wanted.kind in "iu" and array.size:
-        _check_fits(int(array.min()), wanted)
-        _check_fits(int(array.max()), wanted)
-    return array.astype(wanted)
-
-
-def _check_fits(value: int, dtype: DType) -> None:
-    ends = np.iinfo(dtype)
-    if not ends.min <= value <= ends.max:
-        raise DTypeError(f"{value} does not fit {dtype}; pass dtype=al.int64, or a float dtype")
-
-
-def _literal(value: Scalar, dtype: DType, weak: bool) -> Node:
-    if dtype.kind in "iu" and not isinstance(value, float):
-        _check_fits(int(value), dtype)
-    node = graph.literal(value, dtype)
-    node.weak = weak
-    return node
-
-
-def promoted(*values: ArrayLike) -> list[Node]:
-    """The nodes of `values`, cast to the one dtype they promote to.
-
-    Python numbers are weak: they take the others' dtype where its kind can hold them.
-    """
-    from .dtypes import promote, weak_kind
-
-    device = next((v._node.device for v in values if isinstance(v, Tensor)), None)
-    nodes = [None if type(v) in (bool, int, float) else as_node(v, device) for v in values]
-    strong = [n.dtype for n in nodes if n is not None and not n.weak]
-    kinds: list[type] = [type(v) for v, n in zip(values, nodes, strict=True) if n is None]
-    kinds += [weak_kind(n.dtype) for n in nodes if n is not None and n.weak]
-    if strong:
-        dtype = strong[0]
-        for other in strong[1:]:
-            if other != dtype:
-                dtype = promote(dtype, other)
-    else:
-        dtype = as_dtype(max(kinds, key=(bool, int, float).index))
-    for kind in kinds:
-        dtype = promote_weak(dtype, kind)
-    weak = not strong
-    return [
-        _literal(v, dtype, weak) if n is None else cast(n, dtype)  # type: ignore[arg-type]
-        for v, n in zip(values, nodes, strict=True)
-    ]
-
-
-def cast(node: Node, dtype: DType) -> Node:
-    """`node` in `dtype`."""
-    if node.dtype == dtype:
-        return node
-    out = graph.apply(graph.primitives.cast, node, params=(dtype,))
-    out.weak = False
-    return out
 
 
 def evaluate(*tensors: Any) -> None:
@@ -429,4 +340,6 @@ def evaluate(*tensors: Any) -> None:
     evaluation.evaluate_nodes([t._node for t in tree.leaves(tensors) if isinstance(t, Tensor)])
 
 
-from . import functions as F  # noqa: E402  # Tensor's operators are functions, which need Tensor
+# Tensor's operators are functions of tensors: these modules need Tensor, and it needs them.
+from . import functions as F  # noqa: E402, N812
+from .convert import as_node, cast, from_array, host_array, promoted  # noqa: E402, F401

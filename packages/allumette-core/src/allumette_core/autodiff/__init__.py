@@ -1,0 +1,1 @@
+"""Differentiation: one table of rules, and the transforms derived from it."""

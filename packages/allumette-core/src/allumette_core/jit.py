@@ -1,0 +1,222 @@
+"""`jit`: trace a function once per signature, keep the compiled program, call it without Python.
+
+A later call runs the kept program, so everything that the function depends on is either part of the
+signature, an input of the program, or refused:
+
+- tensors, arrays, ints and floats in the arguments are inputs; bools, strings, None and whatever
+  else is hashable there is part of the signature;
+- tensors and arrays in the function's closure and globals are inputs too (`captures`);
+- plain values there are guards: the function is traced anew when one changes;
+- a tensor that came by any other way cannot be watched, and is refused.
+"""
+
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial, update_wrapper
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+import numpy as np
+
+from . import graph, tree
+from .backend.registry import backend_of
+from .dtypes import as_dtype
+from .errors import ArgumentError, DeviceError
+from .evaluation import buffers_of, evaluate_nodes
+from .graph import DONATED, Node
+from .tensor import Tensor, from_array
+from .tracing import Static, Traced, trace
+
+A = ParamSpec("A")
+R = TypeVar("R")
+
+_MAX_SIGNATURES = 256
+_MAX_VARIANTS = 8  # of captured values per signature
+
+
+class Jitted(Generic[A, R]):
+    """A function that is traced once per signature and then runs as one compiled program."""
+
+    def __init__(
+        self,
+        function: Callable[A, R],
+        static_argnums: Sequence[int] = (),
+        static_argnames: Sequence[str] = (),
+        donate_argnums: Sequence[int] = (),
+    ) -> None:
+        update_wrapper(self, function)
+        self.function = function
+        self.static_argnums = frozenset(static_argnums)
+        self.static_argnames = frozenset(static_argnames)
+        self.donate_argnums = frozenset(donate_argnums)
+        self._traces: dict[Hashable, list[Traced]] = {}
+        self._lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        return f"<jitted {getattr(self.function, '__qualname__', self.function)}>"
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """Bind like a function, so that methods can be jitted; `self` is then an argument."""
+        return self if instance is None else partial(self, instance)
+
+    def __call__(self, *args: A.args, **kwargs: A.kwargs) -> R:
+        leaves, structure = self._flatten(args, kwargs)
+        if graph.state.trace is not None or any(
+            type(leaf) is Tensor and (leaf._node.abstract or leaf._node.tracked) for leaf in leaves
+        ):
+            return self.function(*args, **kwargs)  # part of a larger graph, without its own program
+        key = structure, tuple([_signature(leaf) for leaf in leaves])
+        traced, captured = self._traced(key, leaves, structure)
+        result: R = _execute(traced, leaves, captured)
+        return result
+
+    def traces(self) -> list[Traced]:
+        """What has been compiled so far."""
+        return [traced for variants in self._traces.values() for traced in variants]
+
+    def _flatten(self, args: Any, kwargs: Any) -> tuple[list[Any], tree.TreeDef]:
+        if self.static_argnums:
+            args = tuple(Static(a) if i in self.static_argnums else a for i, a in enumerate(args))
+        if self.static_argnames:
+            named = self.static_argnames
+            kwargs = {k: Static(v) if k in named else v for k, v in kwargs.items()}
+        leaves, structure = tree.flatten((args, kwargs))
+        for i, leaf in enumerate(leaves):
+            if type(leaf) is not Tensor and isinstance(leaf, np.ndarray | np.generic):
+                leaves[i] = from_array(np.asarray(leaf))
+        return leaves, structure
+
+    def _traced(
+        self, key: Hashable, leaves: list[Any], structure: tree.TreeDef
+    ) -> tuple[Traced, list[Tensor]]:
+        for traced in self._traces.get(key, ()):
+            captured = traced.captured()
+            if captured is not None:
+                return traced, captured
+        with self._lock:
+            traced = trace(self.function, leaves, structure, self._donated(structure, leaves))
+            variants = [traced, *self._traces.pop(key, [])]
+            self._traces[key] = variants[:_MAX_VARIANTS]
+            if len(self._traces) > _MAX_SIGNATURES:
+                del self._traces[next(iter(self._traces))]
+        return traced, traced.captured() or []
+
+    def _donated(self, structure: tree.TreeDef, leaves: list[Any]) -> frozenset[int]:
+        """The positions of the donated leaves."""
+        args, _ = tree.unflatten(structure, list(range(len(leaves))))
+        return frozenset(
+            i for n in self.donate_argnums if n < len(args) for i in tree.leaves(args[n])
+        )
+
+
+def _signature(leaf: Any) -> Hashable:
+    """What of a leaf a trace depends on."""
+    if type(leaf) is Tensor:
+        node = leaf._node
+        return node.shape, node.dtype, node.device, node.weak
+    if type(leaf) is float or type(leaf) is int:
+        return type(leaf)
+    try:
+        hash(leaf)
+    except TypeError:
+        raise ArgumentError(
+            f"jit: an argument of type {type(leaf).__name__} is neither a tensor, nor a number, nor "
+            "hashable; register it as a tree with al.tree.register"
+        ) from None
+    return type(leaf), leaf
+
+
+def _execute(traced: Traced, leaves: list[Any], captured: list[Tensor]) -> Any:
+    nodes: list[Node] = []
+    for leaf in leaves:
+        if type(leaf) is Tensor:
+            nodes.append(leaf._node)
+        elif type(leaf) is float or type(leaf) is int:
+            nodes.append(_number(leaf, traced.device))
+    nodes += [t._node for t in captured]
+    if any(node.buffer is None for node in nodes):
+        evaluate_nodes(nodes)
+    buffers = buffers_of(nodes)
+    if traced.program.donated:
+        _donate(traced, nodes)
+    made = traced.executable(buffers + traced.constants)
+    outputs = [
+        graph.data(buffer, shape, dtype, traced.device)
+        for buffer, (shape, dtype) in zip(made, traced.made, strict=True)
+    ]
+    return tree.unflatten(
+        traced.structure, [r.value(outputs, nodes, buffers) for r in traced.results]
+    )
+
+
+def _number(value: int | float, device: str) -> Node:
+    dtype = as_dtype(type(value))
+    try:
+        array = np.asarray(value, dtype)
+    except OverflowError:
+        raise ArgumentError(f"jit: {value} does not fit {dtype}; pass a tensor instead") from None
+    return graph.data(backend_of(device).from_host(array, device), (), dtype, device)
+
+
+def _donate(traced: Traced, nodes: list[Node]) -> None:
+    given = {nodes[i].serial for i in traced.program.donated}
+    if sum(node.serial in given for node in nodes) > len(traced.program.donated):
+        raise DeviceError("jit: a donated tensor is passed in twice; pass a copy.copy of it")
+    for i in traced.program.donated:
+        nodes[i].buffer = DONATED
+
+
+@overload
+def jit(
+    function: Callable[A, R],
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    donate_argnums: int | Sequence[int] = (),
+) -> Jitted[A, R]: ...
+@overload
+def jit(
+    function: None = None,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    donate_argnums: int | Sequence[int] = (),
+) -> Callable[[Callable[A, R]], Jitted[A, R]]: ...
+def jit(
+    function: Callable[A, R] | None = None,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    donate_argnums: int | Sequence[int] = (),
+) -> Any:
+    """Compile `function` into one program per signature of its arguments.
+
+    Arguments and results are trees of tensors. Tensors, arrays, ints and floats are inputs; bools,
+    strings and other hashable values are part of the signature. While the function is traced, its
+    tensors have shapes and dtypes but no values.
+
+    Args:
+        function: what to compile; without it, `jit(...)` is a decorator.
+        static_argnums, static_argnames: arguments whose value is part of the signature.
+        donate_argnums: positional arguments whose buffers the program may take over; the caller's
+            tensors in them are gone after the call.
+
+    Raises:
+        TracingError: the function reads a value while it is traced, changes a tensor from outside
+            in place, or uses a tensor from outside that cannot be found again.
+        ArgumentError: an argument is neither tensor, number, tree of these, nor hashable.
+
+    >>> import allumette_core as al
+    >>> @al.jit
+    ... def scaled(x, by):
+    ...     return {"y": x * by}
+    >>> scaled(al.ones(2, device="numpy"), 3.0)["y"].tolist()
+    [3.0, 3.0]
+    """
+
+    def several(given: Any) -> Any:
+        return (given,) if isinstance(given, int | str) else tuple(given)
+
+    def wrap(f: Callable[A, R]) -> Jitted[A, R]:
+        return Jitted(f, several(static_argnums), several(static_argnames), several(donate_argnums))
+
+    return wrap if function is None else wrap(function)

@@ -1,0 +1,169 @@
+"""Running a function on placeholders to get its program: what `jit` keeps for a signature."""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from . import captures, graph, tree
+from .backend.registry import default_device
+from .backend.spec import Executable
+from .compiler.program import Aval, Program, build
+from .dtypes import as_dtype
+from .evaluation import compiled, evaluate_nodes
+from .graph import DONATED, Node
+from .tensor import Tensor, from_array
+
+
+@dataclass(frozen=True, slots=True)
+class Static:
+    """An argument whose value is part of the signature."""
+
+    value: Hashable
+
+
+class Trace:
+    """The tracing of one function: nodes made meanwhile carry it."""
+
+    def __init__(self, name: str) -> None:
+        self.name: Final = name
+        self.arrays: dict[int, np.ndarray[Any, Any]] = {}  # serial -> the host array it came from
+
+    def note(self, array: np.ndarray[Any, Any], node: Node) -> None:
+        """Remember that `node` was made from the host array `array`."""
+        self.arrays[node.serial] = array
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One leaf of the result: an output of the program, an input passed through, or a constant."""
+
+    kind: Literal["made", "passed", "constant"]
+    what: Any
+
+    def value(self, outputs: list[Node], inputs: list[Node], buffers: list[Any]) -> Any:
+        """The leaf, given the nodes of this call."""
+        if self.kind == "constant":
+            return self.what
+        if self.kind == "made":
+            return Tensor(outputs[self.what])
+        node = inputs[self.what]
+        if node.buffer is DONATED:  # the result is the new owner
+            node = graph.data(buffers[self.what], node.shape, node.dtype, node.device or "")
+        return Tensor(node)
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A compiled signature. Its program takes the arguments, then captured values, then constants."""
+
+    program: Program
+    executable: Executable
+    device: str
+    watched: tuple[captures.Path, ...]
+    signatures: tuple[Hashable, ...]
+    guards: tuple[tuple[captures.Path, Any], ...]
+    constants: list[Any]
+    structure: tree.TreeDef
+    results: tuple[Result, ...]
+    made: tuple[Aval, ...]
+
+    def captured(self) -> list[Tensor] | None:
+        """The captured inputs as they are now; None if this trace does not fit them."""
+        for path, value in self.guards:
+            if not captures.same(path.read(), value):
+                return None
+        found = []
+        for path, signature in zip(self.watched, self.signatures, strict=True):
+            value = path.read()
+            if isinstance(value, np.ndarray):
+                value = from_array(value, self.device)
+            if not isinstance(value, Tensor) or _signature(value._node) != signature:
+                return None
+            found.append(value)
+        return found
+
+
+def _signature(node: Node) -> Hashable:
+    return node.shape, node.dtype, node.device
+
+
+def trace(
+    function: Callable[..., Any],
+    leaves: Sequence[Any],
+    structure: tree.TreeDef,
+    donated: frozenset[int],
+) -> Traced:
+    """Trace `function` on arguments like `leaves`, arranged as `structure`, and compile it."""
+    current = Trace(getattr(function, "__qualname__", repr(function)))
+    outer, graph.state.trace = graph.state.trace, current
+    try:
+        stood = [_stand_in(leaf) for leaf in leaves]
+        arguments = [s for s in stood if isinstance(s, Tensor)]
+        args, kwargs = tree.unflatten(structure, stood)
+        result = function(*args, **kwargs)
+    finally:
+        graph.state.trace = outer
+    numbers = {i: n for n, i in enumerate(i for i, s in enumerate(stood) if isinstance(s, Tensor))}
+    donated = frozenset(numbers[i] for i in donated if i in numbers)
+    return _compile(function, current, [t._node for t in arguments], result, donated)
+
+
+def _stand_in(leaf: Any) -> Any:
+    """A placeholder for a tensor or a number; anything else as it is."""
+    if isinstance(leaf, Tensor):
+        node = leaf._node
+        return Tensor(graph.placeholder(node.shape, node.dtype, node.device, node.weak))
+    if type(leaf) is float or type(leaf) is int:
+        return Tensor(graph.placeholder((), as_dtype(type(leaf)), None, weak=True))
+    return leaf.value if isinstance(leaf, Static) else leaf
+
+
+def _compile(
+    function: Callable[..., Any],
+    current: Trace,
+    arguments: list[Node],
+    result: Any,
+    donated: frozenset[int],
+) -> Traced:
+    def outside(node: Node) -> bool:
+        return node.trace is not current or node.buffer is not None
+
+    leaves, structure = tree.flatten(result)
+    roots = [leaf._node for leaf in leaves if isinstance(leaf, Tensor)]
+    _, reached = build(arguments, roots, (), outside)
+    found = captures.find(function, reached[len(arguments) :], current)
+    inputs = arguments + found.watched
+    results, made = _results(leaves, inputs)
+    program, _ = build(inputs + found.constants, made, donated, outside)
+    evaluate_nodes([*found.watched, *found.constants])
+    device = next((n.device for n in (*inputs, *made) if n.device), None) or default_device()
+    return Traced(
+        program=program,
+        executable=compiled(program, device),
+        device=device,
+        watched=tuple(found.paths),
+        signatures=tuple(_signature(node) for node in found.watched),
+        guards=found.guards,
+        constants=[node.buffer for node in found.constants],
+        structure=structure,
+        results=results,
+        made=tuple(Aval(node.shape, node.dtype) for node in made),
+    )
+
+
+def _results(leaves: list[Any], inputs: list[Node]) -> tuple[tuple[Result, ...], list[Node]]:
+    """How each leaf of the result is had, and the nodes that the program has to compute."""
+    numbers = {node.serial: i for i, node in enumerate(inputs)}
+    made: dict[int, Node] = {}
+    results = []
+    for leaf in leaves:
+        if not isinstance(leaf, Tensor):
+            results.append(Result("constant", leaf))
+        elif leaf._node.serial in numbers:
+            results.append(Result("passed", numbers[leaf._node.serial]))
+        else:
+            made.setdefault(leaf._node.serial, leaf._node)
+            results.append(Result("made", list(made).index(leaf._node.serial)))
+    return tuple(results), list(made.values())
