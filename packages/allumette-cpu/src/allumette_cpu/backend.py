@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 from allumette_core.backend.ops import Kernel, OpBackend
 from allumette_core.backend.reference import KERNELS
-from allumette_core.backend.spec import BackendInfo, Executable
+from allumette_core.backend.spec import BackendInfo, Executable, MemoryStats
 from allumette_core.compiler.program import Program
 from allumette_core.primitives import Primitive
 from numpy.typing import NDArray
+
+from .executable import Tiered
+from .runtime.memory import Allocator, Frames
 
 Array = NDArray[Any]
 
@@ -20,6 +23,8 @@ class CpuBackend(OpBackend):
     def __init__(self, info: BackendInfo, parallel: bool) -> None:
         self.info = info
         self.parallel = parallel
+        self.allocator = Allocator()
+        self.frames = Frames(self.allocator)
 
     @property
     def kernels(self) -> Mapping[Primitive, Kernel]:
@@ -29,10 +34,15 @@ class CpuBackend(OpBackend):
         return (self.info.name,)
 
     def from_host(self, array: Array, device: str) -> Array:
-        return np.array(array, order="C")
+        buffer = self.allocator.array(array.shape, array.dtype)
+        buffer[...] = array
+        return buffer
 
     def to_host(self, buffer: Any) -> Array:
         return np.asarray(buffer)
+
+    def memory(self, device: str) -> MemoryStats:
+        return self.allocator.stats()
 
     def compile(self, program: Program, device: str) -> Executable:
         run = super().compile(program, device)
@@ -41,4 +51,17 @@ class CpuBackend(OpBackend):
             with np.errstate(all="ignore"):
                 return [np.asarray(out, order="C") for out in run(buffers)]
 
-        return eagerly
+        return Tiered(program, eagerly, lambda: self.native(program))
+
+    def native(self, program: Program) -> Executable:
+        """`program` as machine code.
+
+        Raises:
+            NotImplementedError: the renderer does not know how.
+        """
+        from .render import plan
+        from .runtime.bind import Bound
+        from .runtime.driver import thread_count
+
+        threads = thread_count() if self.parallel else 1
+        return Bound(program, plan(program), threads, self.allocator, self.frames)

@@ -1,0 +1,1 @@
+"""What compiled kernels run on: machine code loading, the thread driver, memory."""

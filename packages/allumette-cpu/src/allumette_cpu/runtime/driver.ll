@@ -1,0 +1,213 @@
+; The driver: runs the calls of a bound plan, alone or with the pool's workers.
+;
+; A kernel is `void kernel(i64 block, i64 thread, ptr args)`, and its blocks may run in any order.
+; The text stays free of targets; @relax is given a body by driver.py.
+;
+; pool, one cache line (8 words) a field:
+;    0  state   bit 32: a job is open to join; low half: how many workers have joined
+;    8  job     kernel, blocks, args
+;   16  next    the next block to hand out
+;   24  owner   1 while some caller uses the pool
+; plan, words:
+;    0  number of calls       1  where they start: kernel, blocks, args (word of the table), shared
+;    2  number of patches     3  where they start: word of the table, source, offset
+;    4  words of the table    5  where its template starts
+; A patch sets a word of the table to the address of a buffer (source >= 0) or of the frame (< 0),
+; plus the offset. The frame starts with the table.
+
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+
+define internal void @blocks(ptr %pool, i64 %thread) {
+entry:
+  %job = getelementptr i64, ptr %pool, i64 8
+  %kernel = load ptr, ptr %job
+  %count.at = getelementptr i64, ptr %job, i64 1
+  %count = load i64, ptr %count.at
+  %args.at = getelementptr i64, ptr %job, i64 2
+  %args = load ptr, ptr %args.at
+  %next = getelementptr i64, ptr %pool, i64 16
+  br label %take
+take:
+  %block = atomicrmw add ptr %next, i64 1 acq_rel
+  %some = icmp slt i64 %block, %count
+  br i1 %some, label %work, label %close
+work:
+  call void %kernel(i64 %block, i64 %thread, ptr %args)
+  br label %take
+close:                                       ; whoever finds no block left lets nobody else in
+  %old = atomicrmw and ptr %pool, i64 4294967295 acq_rel
+  ret void
+}
+
+; Waits `spins` rounds for a job; joins each one that comes and starts to count anew.
+define void @work(ptr %pool, i64 %thread, i64 %spins) {
+entry:
+  br label %wait
+wait:
+  %left = phi i64 [ %spins, %entry ], [ %less, %idle ], [ %spins, %joined ]
+  %state = load atomic i64, ptr %pool acquire, align 8
+  %open = icmp uge i64 %state, 4294967296
+  br i1 %open, label %join, label %idle
+join:
+  %more = add i64 %state, 1
+  %pair = cmpxchg ptr %pool, i64 %state, i64 %more acq_rel acquire
+  %won = extractvalue { i64, i1 } %pair, 1
+  br i1 %won, label %joined, label %idle
+joined:
+  call void @blocks(ptr %pool, i64 %thread)
+  %before = atomicrmw sub ptr %pool, i64 1 acq_rel
+  br label %wait
+idle:
+  call void @relax()
+  %less = sub i64 %left, 1
+  %on = icmp sgt i64 %less, 0
+  br i1 %on, label %wait, label %done
+done:
+  ret void
+}
+
+define internal void @share(ptr %pool, ptr %kernel, i64 %count, ptr %args) {
+entry:
+  %job = getelementptr i64, ptr %pool, i64 8
+  store ptr %kernel, ptr %job
+  %count.at = getelementptr i64, ptr %job, i64 1
+  store i64 %count, ptr %count.at
+  %args.at = getelementptr i64, ptr %job, i64 2
+  store ptr %args, ptr %args.at
+  %next = getelementptr i64, ptr %pool, i64 16
+  store atomic i64 0, ptr %next monotonic, align 8
+  store atomic i64 4294967296, ptr %pool release, align 8
+  call void @blocks(ptr %pool, i64 0)
+  br label %wait
+wait:                                        ; only for workers that joined
+  %state = load atomic i64, ptr %pool acquire, align 8
+  %busy = icmp ne i64 %state, 0
+  br i1 %busy, label %again, label %done
+again:
+  call void @relax()
+  br label %wait
+done:
+  ret void
+}
+
+define internal void @alone(ptr %kernel, i64 %count, ptr %args) {
+entry:
+  %any = icmp sgt i64 %count, 0
+  br i1 %any, label %loop, label %done
+loop:
+  %block = phi i64 [ 0, %entry ], [ %next, %loop ]
+  call void %kernel(i64 %block, i64 0, ptr %args)
+  %next = add i64 %block, 1
+  %more = icmp slt i64 %next, %count
+  br i1 %more, label %loop, label %done
+done:
+  ret void
+}
+
+; The addresses of buffers: `holder` points to an array of objects, each of which has its address at
+; `data` bytes from its start; or, if data < 0, to an array of addresses.
+define internal void @bind(ptr %plan, ptr %holder, i64 %data, ptr %frame) {
+entry:
+  %words.at = getelementptr i64, ptr %plan, i64 4
+  %words = load i64, ptr %words.at
+  %size = mul i64 %words, 8
+  %template.at = getelementptr i64, ptr %plan, i64 5
+  %template.word = load i64, ptr %template.at
+  %template = getelementptr i64, ptr %plan, i64 %template.word
+  call void @llvm.memcpy.p0.p0.i64(ptr %frame, ptr %template, i64 %size, i1 false)
+  %objects = load ptr, ptr %holder
+  %count.at = getelementptr i64, ptr %plan, i64 2
+  %count = load i64, ptr %count.at
+  %first.at = getelementptr i64, ptr %plan, i64 3
+  %first = load i64, ptr %first.at
+  %patches = getelementptr i64, ptr %plan, i64 %first
+  %frame.word = ptrtoint ptr %frame to i64
+  br label %head
+head:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %set ]
+  %some = icmp slt i64 %i, %count
+  br i1 %some, label %patch, label %done
+patch:
+  %word = mul i64 %i, 3
+  %slot.at = getelementptr i64, ptr %patches, i64 %word
+  %slot = load i64, ptr %slot.at
+  %source.at = getelementptr i64, ptr %slot.at, i64 1
+  %source = load i64, ptr %source.at
+  %offset.at = getelementptr i64, ptr %slot.at, i64 2
+  %offset = load i64, ptr %offset.at
+  %is.buffer = icmp sge i64 %source, 0
+  br i1 %is.buffer, label %buffer, label %set
+buffer:
+  %object.at = getelementptr i64, ptr %objects, i64 %source
+  %object = load i64, ptr %object.at
+  %direct = icmp slt i64 %data, 0
+  br i1 %direct, label %set, label %follow
+follow:
+  %field = add i64 %object, %data
+  %field.at = inttoptr i64 %field to ptr
+  %address = load i64, ptr %field.at
+  br label %set
+set:
+  %base = phi i64 [ %frame.word, %patch ], [ %object, %buffer ], [ %address, %follow ]
+  %value = add i64 %base, %offset
+  %at = getelementptr i64, ptr %frame, i64 %slot
+  store i64 %value, ptr %at
+  %i.next = add i64 %i, 1
+  br label %head
+done:
+  ret void
+}
+
+; `pool` is null where everything runs on the calling thread; a pool in use is not waited for.
+define void @run(ptr %pool, ptr %plan, ptr %holder, i64 %data, ptr %frame) {
+entry:
+  call void @bind(ptr %plan, ptr %holder, i64 %data, ptr %frame)
+  %count = load i64, ptr %plan
+  %first.at = getelementptr i64, ptr %plan, i64 1
+  %first = load i64, ptr %first.at
+  %calls = getelementptr i64, ptr %plan, i64 %first
+  %owner = getelementptr i64, ptr %pool, i64 24
+  %none = icmp eq ptr %pool, null
+  br i1 %none, label %start, label %own
+own:
+  %pair = cmpxchg ptr %owner, i64 0, i64 1 acq_rel acquire
+  %won = extractvalue { i64, i1 } %pair, 1
+  br label %start
+start:
+  %owned = phi i1 [ false, %entry ], [ %won, %own ]
+  br label %head
+head:
+  %i = phi i64 [ 0, %start ], [ %i.next, %next ]
+  %some = icmp slt i64 %i, %count
+  br i1 %some, label %call, label %finish
+call:
+  %word = mul i64 %i, 4
+  %kernel.at = getelementptr i64, ptr %calls, i64 %word
+  %kernel = load ptr, ptr %kernel.at
+  %blocks.at = getelementptr i64, ptr %kernel.at, i64 1
+  %blocks = load i64, ptr %blocks.at
+  %args.at = getelementptr i64, ptr %kernel.at, i64 2
+  %args.word = load i64, ptr %args.at
+  %args = getelementptr i64, ptr %frame, i64 %args.word
+  %shared.at = getelementptr i64, ptr %kernel.at, i64 3
+  %shared.word = load i64, ptr %shared.at
+  %shared = icmp ne i64 %shared.word, 0
+  %both = and i1 %shared, %owned
+  br i1 %both, label %together, label %single
+together:
+  call void @share(ptr %pool, ptr %kernel, i64 %blocks, ptr %args)
+  br label %next
+single:
+  call void @alone(ptr %kernel, i64 %blocks, ptr %args)
+  br label %next
+next:
+  %i.next = add i64 %i, 1
+  br label %head
+finish:
+  br i1 %owned, label %release, label %done
+release:
+  store atomic i64 0, ptr %owner release, align 8
+  br label %done
+done:
+  ret void
+}
