@@ -20,7 +20,7 @@ class Profile:
         return sum(n for (_, m), n in self.counts.items() if m == mode)
 
 
-recorder: Profile | None = None
+recorders: list[Profile] = []  # every one that is open now
 
 
 @contextmanager
@@ -33,9 +33,9 @@ def profile() -> Iterator[Profile]:
     >>> p.counts["add", "native"]
     1
     """
-    global recorder
-    outer, recorder = recorder, Profile()
+    made = Profile()
+    recorders.append(made)
     try:
-        yield recorder
+        yield made
     finally:
-        recorder = outer
+        recorders.remove(made)

@@ -13,11 +13,11 @@ from weakref import ref
 import numpy as np
 from numpy.typing import NDArray
 
-from . import evaluation, graph, primitives
+from . import evaluation, expr, primitives
 from .backend.registry import backend_of, default_device
 from .dtypes import DType, Scalar, is_float
 from .errors import DTypeError, GradientError, ShapeError, TracingError
-from .graph import Node
+from .expr import Node
 from .shapes import Shape
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Tensor:
 
     def _rebind(self, node: Node) -> Tensor:
         """Make this handle stand for `node`, which must have the same shape and dtype."""
-        old, trace = self._node, graph.state.trace
+        old, trace = self._node, expr.state.trace
         if trace is not None and old.trace is not trace:
             raise TracingError(
                 f"in-place change of a tensor from outside {trace.name} while jit traces it "
@@ -60,15 +60,19 @@ class Tensor:
                 f"in-place: the result is {node.dtype}{list(node.shape)}, but the tensor is "
                 f"{old.dtype}{list(old.shape)}; assign the result to a name instead"
             )
-        if graph.is_parameter(old):
+        if expr.is_parameter(old):
             if node.tracked:
                 raise GradientError(
                     "in-place change of a tensor that requires a gradient; do it inside "
                     "`with al.no_grad():`"
                 )
-            node = graph.variable(node, graph.PARAMETER)
+            node = expr.variable(node, expr.PARAMETER)
         Tensor.__init__(self, node)
         return self
+
+    def _into(self, result: Tensor) -> Tensor:
+        """What an in-place operator does with its result."""
+        return self._rebind(result._node)
 
     # ---- what is known without computing -------------------------------------------------------
 
@@ -103,14 +107,14 @@ class Tensor:
         return self._node.tracked
 
     @property
-    def T(self) -> Tensor:
+    def T(self) -> Tensor:  # noqa: N802
         """The transpose of a matrix (rank 2)."""
         if self.ndim != 2:
             raise ShapeError(f"T: needs rank 2, got shape {self.shape}; use .mT or permute_dims")
         return F.permute_dims(self, (1, 0))
 
     @property
-    def mT(self) -> Tensor:
+    def mT(self) -> Tensor:  # noqa: N802
         """The transpose of each matrix in the last two axes."""
         return F.matrix_transpose(self)
 
@@ -125,7 +129,7 @@ class Tensor:
         """
         evaluation.refuse_reading()
         node = self._node
-        if node.buffer is None or node.buffer is graph.DONATED:
+        if node.buffer is None or node.buffer is expr.DONATED:
             evaluation.evaluate_nodes((node,))
         array = backend_of(node.device or default_device()).to_host(node.buffer)
         array = array.view()
@@ -187,9 +191,9 @@ class Tensor:
 
     def __repr__(self) -> str:
         about = f"dtype={self.dtype.name}, device={self.device!r}"
-        if self._node.abstract or graph.state.trace is not None:
+        if self._node.abstract or expr.state.trace is not None:
             return f"tensor(<traced>, shape={self.shape}, {about})"
-        if self._node.buffer is graph.DONATED:
+        if self._node.buffer is expr.DONATED:
             return f"tensor(<donated>, shape={self.shape}, {about})"
         text = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
         shape = f", shape={self.shape}" if self.size == 0 else ""
@@ -202,7 +206,7 @@ class Tensor:
         return _unpickle, (np.array(self.numpy()), self.device)
 
     def __copy__(self) -> Tensor:
-        return Tensor(graph.apply(primitives.alias, self._node, params=("copy",)))
+        return Tensor(expr.apply(primitives.alias, self._node, params=("copy",)))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         return self.__copy__()
@@ -233,58 +237,62 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same value, through which no gradient flows."""
-        return Tensor(graph.stop_gradient(self._node))
+        return Tensor(expr.stop_gradient(self._node))
 
     def requires_grad_(self, required: bool = True) -> Tensor:
         """Mark this tensor as one to differentiate with respect to, and return it."""
         if required and not is_float(self.dtype):
             raise DTypeError(f"requires_grad: needs a float dtype, got {self.dtype}")
-        value = graph.stop_gradient(self._node)
-        Tensor.__init__(self, graph.variable(value, graph.PARAMETER) if required else value)
+        value = expr.stop_gradient(self._node)
+        Tensor.__init__(self, expr.variable(value, expr.PARAMETER) if required else value)
         return self
 
+    # fmt: off
     # ---- operators -------------------------------------------------------------------------------
 
     __hash__ = object.__hash__
 
-    def __pos__(self) -> Tensor: return self
+    def __pos__(self) -> Tensor: return F.positive(self)
     def __neg__(self) -> Tensor: return F.negative(self)
     def __abs__(self) -> Tensor: return F.abs(self)
     def __invert__(self) -> Tensor: return F.bitwise_invert(self)
     def __add__(self, other: ArrayLike) -> Tensor: return F.add(self, other)
     def __radd__(self, other: ArrayLike) -> Tensor: return F.add(other, self)
-    def __iadd__(self, other: ArrayLike) -> Tensor: return self._rebind(F.add(self, other)._node)
+    def __iadd__(self, other: ArrayLike) -> Tensor: return self._into(F.add(self, other))
     def __sub__(self, other: ArrayLike) -> Tensor: return F.subtract(self, other)
     def __rsub__(self, other: ArrayLike) -> Tensor: return F.subtract(other, self)
-    def __isub__(self, other: ArrayLike) -> Tensor: return self._rebind(F.subtract(self, other)._node)
+    def __isub__(self, other: ArrayLike) -> Tensor: return self._into(F.subtract(self, other))
     def __mul__(self, other: ArrayLike) -> Tensor: return F.multiply(self, other)
     def __rmul__(self, other: ArrayLike) -> Tensor: return F.multiply(other, self)
-    def __imul__(self, other: ArrayLike) -> Tensor: return self._rebind(F.multiply(self, other)._node)
+    def __imul__(self, other: ArrayLike) -> Tensor: return self._into(F.multiply(self, other))
     def __truediv__(self, other: ArrayLike) -> Tensor: return F.divide(self, other)
     def __rtruediv__(self, other: ArrayLike) -> Tensor: return F.divide(other, self)
-    def __itruediv__(self, other: ArrayLike) -> Tensor: return self._rebind(F.divide(self, other)._node)
+    def __itruediv__(self, other: ArrayLike) -> Tensor: return self._into(F.divide(self, other))
     def __floordiv__(self, other: ArrayLike) -> Tensor: return F.floor_divide(self, other)
     def __rfloordiv__(self, other: ArrayLike) -> Tensor: return F.floor_divide(other, self)
-    def __ifloordiv__(self, other: ArrayLike) -> Tensor: return self._rebind(F.floor_divide(self, other)._node)
+    def __ifloordiv__(self, other: ArrayLike) -> Tensor:
+        return self._into(F.floor_divide(self, other))
     def __mod__(self, other: ArrayLike) -> Tensor: return F.remainder(self, other)
     def __rmod__(self, other: ArrayLike) -> Tensor: return F.remainder(other, self)
-    def __imod__(self, other: ArrayLike) -> Tensor: return self._rebind(F.remainder(self, other)._node)
-    def __divmod__(self, other: ArrayLike) -> tuple[Tensor, Tensor]: return self // other, self % other
+    def __imod__(self, other: ArrayLike) -> Tensor: return self._into(F.remainder(self, other))
+    def __divmod__(self, other: ArrayLike) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
     def __pow__(self, other: ArrayLike) -> Tensor: return F.pow(self, other)
     def __rpow__(self, other: ArrayLike) -> Tensor: return F.pow(other, self)
-    def __ipow__(self, other: ArrayLike) -> Tensor: return self._rebind(F.pow(self, other)._node)  # type: ignore[misc]  # three-argument pow
+    def __ipow__(self, other: ArrayLike) -> Tensor:
+        return self._into(F.pow(self, other))  # type: ignore[misc]  # three-argument pow
     def __matmul__(self, other: ArrayLike) -> Tensor: return F.matmul(self, other)
     def __rmatmul__(self, other: ArrayLike) -> Tensor: return F.matmul(other, self)
-    def __imatmul__(self, other: ArrayLike) -> Tensor: return self._rebind(F.matmul(self, other)._node)
+    def __imatmul__(self, other: ArrayLike) -> Tensor: return self._into(F.matmul(self, other))
     def __and__(self, other: ArrayLike) -> Tensor: return F.bitwise_and(self, other)
     def __rand__(self, other: ArrayLike) -> Tensor: return F.bitwise_and(other, self)
-    def __iand__(self, other: ArrayLike) -> Tensor: return self._rebind(F.bitwise_and(self, other)._node)
+    def __iand__(self, other: ArrayLike) -> Tensor: return self._into(F.bitwise_and(self, other))
     def __or__(self, other: ArrayLike) -> Tensor: return F.bitwise_or(self, other)
     def __ror__(self, other: ArrayLike) -> Tensor: return F.bitwise_or(other, self)
-    def __ior__(self, other: ArrayLike) -> Tensor: return self._rebind(F.bitwise_or(self, other)._node)
+    def __ior__(self, other: ArrayLike) -> Tensor: return self._into(F.bitwise_or(self, other))
     def __xor__(self, other: ArrayLike) -> Tensor: return F.bitwise_xor(self, other)
     def __rxor__(self, other: ArrayLike) -> Tensor: return F.bitwise_xor(other, self)
-    def __ixor__(self, other: ArrayLike) -> Tensor: return self._rebind(F.bitwise_xor(self, other)._node)
+    def __ixor__(self, other: ArrayLike) -> Tensor: return self._into(F.bitwise_xor(self, other))
     def __lshift__(self, other: ArrayLike) -> Tensor: return F.bitwise_left_shift(self, other)
     def __rlshift__(self, other: ArrayLike) -> Tensor: return F.bitwise_left_shift(other, self)
     def __rshift__(self, other: ArrayLike) -> Tensor: return F.bitwise_right_shift(self, other)
@@ -296,29 +304,41 @@ class Tensor:
     def __gt__(self, other: ArrayLike) -> Tensor: return F.greater(self, other)
     def __ge__(self, other: ArrayLike) -> Tensor: return F.greater_equal(self, other)
     def __getitem__(self, index: Any) -> Tensor: return F.getitem(self, index)
-    def __setitem__(self, index: Any, value: ArrayLike) -> None: self._rebind(F.setitem(self, index, value)._node)
+    def __setitem__(self, index: Any, value: ArrayLike) -> None:
+        self._into(F.setitem(self, index, value))
 
     # ---- the functions most used, as methods -----------------------------------------------------
 
     def astype(self, dtype: Any) -> Tensor: return F.astype(self, dtype)
-    def reshape(self, *shape: Any) -> Tensor: return F.reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+    def reshape(self, *shape: Any) -> Tensor:
+        return F.reshape(self, shape[0] if len(shape) == 1 else shape)
     def permute(self, *axes: int) -> Tensor: return F.permute_dims(self, axes)
     def flatten(self) -> Tensor: return F.reshape(self, (-1,))
-    def sum(self, axis: Axes = None, keepdims: bool = False) -> Tensor: return F.sum(self, axis=axis, keepdims=keepdims)
-    def mean(self, axis: Axes = None, keepdims: bool = False) -> Tensor: return F.mean(self, axis=axis, keepdims=keepdims)
-    def prod(self, axis: Axes = None, keepdims: bool = False) -> Tensor: return F.prod(self, axis=axis, keepdims=keepdims)
-    def max(self, axis: Axes = None, keepdims: bool = False) -> Tensor: return F.max(self, axis=axis, keepdims=keepdims)
-    def min(self, axis: Axes = None, keepdims: bool = False) -> Tensor: return F.min(self, axis=axis, keepdims=keepdims)
-    def all(self, axis: Axes = None, keepdims: bool = False) -> Tensor: return F.all(self, axis=axis, keepdims=keepdims)
-    def any(self, axis: Axes = None, keepdims: bool = False) -> Tensor: return F.any(self, axis=axis, keepdims=keepdims)
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor: return F.argmax(self, axis=axis, keepdims=keepdims)
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor: return F.argmin(self, axis=axis, keepdims=keepdims)
+    def sum(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        return F.sum(self, axis=axis, keepdims=keepdims)
+    def mean(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        return F.mean(self, axis=axis, keepdims=keepdims)
+    def prod(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        return F.prod(self, axis=axis, keepdims=keepdims)
+    def max(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        return F.max(self, axis=axis, keepdims=keepdims)
+    def min(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        return F.min(self, axis=axis, keepdims=keepdims)
+    def all(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        return F.all(self, axis=axis, keepdims=keepdims)
+    def any(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
+        return F.any(self, axis=axis, keepdims=keepdims)
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        return F.argmax(self, axis=axis, keepdims=keepdims)
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        return F.argmin(self, axis=axis, keepdims=keepdims)
     def exp(self) -> Tensor: return F.exp(self)
     def log(self) -> Tensor: return F.log(self)
     def sqrt(self) -> Tensor: return F.sqrt(self)
     def tanh(self) -> Tensor: return F.tanh(self)
     def relu(self) -> Tensor: return F.relu(self)
     def sigmoid(self) -> Tensor: return F.sigmoid(self)
+    # fmt: on
 
 
 ArrayLike: TypeAlias = Tensor | NDArray[Any] | np.generic | Scalar | Sequence[Any]
@@ -341,5 +361,5 @@ def evaluate(*tensors: Any) -> None:
 
 
 # Tensor's operators are functions of tensors: these modules need Tensor, and it needs them.
-from . import functions as F  # noqa: E402, N812
+from . import functions as F  # noqa: E402
 from .convert import as_node, cast, from_array, host_array, promoted  # noqa: E402, F401

@@ -4,10 +4,10 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .. import profile
 from ..compiler.decompose import lower
 from ..compiler.program import Instruction, Program
 from ..primitives import Primitive
+from ..profile import recorders
 from .spec import Backend, Buffer, Executable
 
 Kernel = Callable[..., Buffer]
@@ -73,6 +73,6 @@ class Interpreter:
             values[out] = kernel(*[values[i] for i in inputs], *params)
             for i in dying:
                 values[i] = None
-        if profile.recorder is not None:
-            profile.recorder.executed(self.modes)
+        for recorder in recorders:
+            recorder.executed(self.modes)
         return [values[i] for i in self.outputs]
