@@ -79,9 +79,13 @@ class Finder:
             )
             return self._found
 
-    def names(self) -> list[str]:
-        """The names that are claimed, by whomever."""
-        return [candidate.claim.name for candidate in self.candidates()]
+    def claimed(self, name: str) -> list[Candidate]:
+        """Every claim to `name`, also those that are refused."""
+        return [candidate for candidate in self.candidates() if candidate.claim.name == name]
+
+    def _unknown(self, name: str) -> str:
+        readable = [c for c in self.candidates() if statuses.from_metadata(c.claim) is None]
+        return statuses.unknown(name, [c.claim.name for c in readable])
 
     def refresh(self) -> None:
         """Look again at what is installed; what is open stays open."""
@@ -115,8 +119,7 @@ class Finder:
 
     def _claimants(self, name: str) -> list[Candidate]:
         """Who could serve `name`, as far as the metadata tells."""
-        named = [c for c in self.candidates() if c.claim.name == name]
-        return [c for c in named if statuses.from_metadata(c.claim) is None]
+        return [c for c in self.claimed(name) if statuses.from_metadata(c.claim) is None]
 
     def _choice(self, name: str) -> str | None:
         """The distribution that was asked for by name to provide `name`."""
@@ -128,9 +131,9 @@ class Finder:
 
     def find(self, name: str) -> Candidate:
         """The candidate that serves `name`, or the one whose status says why none does."""
-        named = [c for c in self.candidates() if c.claim.name == name]
+        named = self.claimed(name)
         if not named:
-            raise BackendError(statuses.unknown(name, self.names()))
+            raise BackendError(self._unknown(name))
         accepted = [c for c in named if self._refusal(c) is None]
         return (accepted or self._claimants(name) or named)[0]
 
@@ -147,8 +150,9 @@ class Finder:
                 status = self.status(candidate)
                 if not status.usable:
                     raise BackendError(status.explain())
-                self._opened[name] = _opened(candidate)
+                backend = _opened(candidate)
                 self._chosen[name] = normalized(candidate.claim.distribution)
+                self._opened[name] = backend
             return self._opened[name]
 
     def _choose(self, name: str, distribution: str) -> None:
@@ -156,14 +160,14 @@ class Finder:
         claimants = {normalized(c.claim.distribution): c for c in self._claimants(name)}
         if distribution not in claimants:
             offers = " or ".join(repr(f"{name}@{other}") for other in claimants)
-            remedy = f"write {offers}" if offers else statuses.unknown(name, self.names())
+            remedy = f"write {offers}" if offers else self._unknown(name)
             raise BackendError(f"{distribution!r} does not provide backend {name!r}; {remedy}")
+        candidate = claimants[distribution]
+        if name == BUILTIN and candidate is not self.candidates()[0]:
+            raise BackendError(statuses.intruder(candidate.claim).explain())
         with self._lock:
             if name in self._opened and self._chosen[name] != distribution:
                 raise BackendError(f"backend {name!r} is open already, from {self._chosen[name]!r}")
-            candidate = claimants[distribution]
-            if name == BUILTIN and candidate is not self.candidates()[0]:
-                raise BackendError(statuses.intruder(candidate.claim).explain())
             self._chosen[name] = distribution
 
     def known_failures(self, name: str) -> Mapping[str, str]:

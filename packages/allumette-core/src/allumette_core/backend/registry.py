@@ -73,7 +73,7 @@ class Registry:
                 return DefaultDevice(self.device(wish)[0], f"{VARIABLE}={wish}")
             except (BackendError, DeviceError) as error:
                 return DefaultDevice(None, f"{VARIABLE}={wish}: {error}")
-        if PREFERRED not in self.finder.names():
+        if not self.finder.claimed(PREFERRED):
             return DefaultDevice(BUILTIN, f"{PREFERRED!r} is not installed")
         status = self.finder.status(self.finder.find(PREFERRED))
         if status.usable:

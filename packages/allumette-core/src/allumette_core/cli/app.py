@@ -117,8 +117,7 @@ def _run(args: Sequence[str] | None) -> int:
         if error.errno == errno.EPIPE:
             raise
         return _fail(_os_error(error))
-    # Click returns what a command returned; only `ctx.exit(code)` is meant to be a code.
-    return result if isinstance(result, int) else 0
+    return int(result or 0)
 
 
 def _fail(message: str) -> int:

@@ -37,6 +37,10 @@ class CommandStatus:
 class PluginGroup(click.Group):
     """A group whose own commands cannot be replaced, and that finds more in metadata."""
 
+    def invoke(self, ctx: click.Context) -> None:
+        """Run the command; what it returns is not an exit code."""
+        super().invoke(ctx)
+
     def plugin_claims(self) -> list[Claim]:
         """Who adds which command; imports nothing."""
         return claims(COMMANDS)
