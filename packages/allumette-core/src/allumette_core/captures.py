@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from .errors import TracingError
-from .graph import Node
+from .expr import Node
 from .tensor import Tensor
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 
 from . import tree
 from .errors import ArgumentError
-from .graph import Node, ancestors
+from .expr import Node, ancestors
 from .tensor import Tensor
 
 _MAX_NODES = 2000

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import graph
+from . import expr
 from .backend.registry import backend_of, default_device
 from .backend.spec import Executable
 from .compiler.program import Program, build
 from .errors import DeviceError, TracingError
-from .graph import DONATED, Node, state
+from .expr import DONATED, Node, state
 
 _PACKAGE = str(Path(__file__).parent)
 _lock = threading.RLock()
@@ -101,7 +101,7 @@ def settle(node: Node, buffer: Any, device: str) -> None:
 
 def _with_live(roots: list[Node]) -> list[Node]:
     """`roots`, and every pending node under them that a user still holds."""
-    nodes = graph.ancestors(roots, graph.pending)
+    nodes = expr.ancestors(roots, expr.pending)
     for node in nodes:
         if node.abstract and not node.inputs:
             raise TracingError(
@@ -118,4 +118,4 @@ def _is_held(node: Node) -> bool:
     return handle is not None and handle._node is node
 
 
-graph.evaluate_pending = evaluate_nodes
+expr.evaluate_pending = evaluate_nodes

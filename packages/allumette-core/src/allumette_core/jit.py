@@ -17,12 +17,12 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
-from . import graph, tree
+from . import expr, tree
 from .backend.registry import backend_of
 from .dtypes import as_dtype
 from .errors import ArgumentError, DeviceError
 from .evaluation import buffers_of, evaluate_nodes
-from .graph import DONATED, Node
+from .expr import DONATED, Node
 from .tensor import Tensor, from_array
 from .tracing import Static, Traced, trace
 
@@ -60,7 +60,7 @@ class Jitted(Generic[A, R]):
 
     def __call__(self, *args: A.args, **kwargs: A.kwargs) -> R:
         leaves, structure = self._flatten(args, kwargs)
-        if graph.state.trace is not None or any(
+        if expr.state.trace is not None or any(
             type(leaf) is Tensor and (leaf._node.abstract or leaf._node.tracked) for leaf in leaves
         ):
             return self.function(*args, **kwargs)  # part of a larger graph, without its own program
@@ -140,7 +140,7 @@ def _execute(traced: Traced, leaves: list[Any], captured: list[Tensor]) -> Any:
         _donate(traced, nodes)
     made = traced.executable(buffers + traced.constants)
     outputs = [
-        graph.data(buffer, shape, dtype, traced.device)
+        expr.data(buffer, shape, dtype, traced.device)
         for buffer, (shape, dtype) in zip(made, traced.made, strict=True)
     ]
     return tree.unflatten(
@@ -154,7 +154,7 @@ def _number(value: int | float, device: str) -> Node:
         array = np.asarray(value, dtype)
     except OverflowError:
         raise ArgumentError(f"jit: {value} does not fit {dtype}; pass a tensor instead") from None
-    return graph.data(backend_of(device).from_host(array, device), (), dtype, device)
+    return expr.data(backend_of(device).from_host(array, device), (), dtype, device)
 
 
 def _donate(traced: Traced, nodes: list[Node]) -> None:

@@ -6,13 +6,13 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from . import captures, graph, tree
+from . import captures, expr, tree
 from .backend.registry import default_device
 from .backend.spec import Executable
 from .compiler.program import Aval, Program, build
 from .dtypes import as_dtype
 from .evaluation import compiled, evaluate_nodes
-from .graph import DONATED, Node
+from .expr import DONATED, Node
 from .tensor import Tensor, from_array
 
 
@@ -50,7 +50,7 @@ class Result:
             return Tensor(outputs[self.what])
         node = inputs[self.what]
         if node.buffer is DONATED:  # the result is the new owner
-            node = graph.data(buffers[self.what], node.shape, node.dtype, node.device or "")
+            node = expr.data(buffers[self.what], node.shape, node.dtype, node.device or "")
         return Tensor(node)
 
 
@@ -97,14 +97,14 @@ def trace(
 ) -> Traced:
     """Trace `function` on arguments like `leaves`, arranged as `structure`, and compile it."""
     current = Trace(getattr(function, "__qualname__", repr(function)))
-    outer, graph.state.trace = graph.state.trace, current
+    outer, expr.state.trace = expr.state.trace, current
     try:
         stood = [_stand_in(leaf) for leaf in leaves]
         arguments = [s for s in stood if isinstance(s, Tensor)]
         args, kwargs = tree.unflatten(structure, stood)
         result = function(*args, **kwargs)
     finally:
-        graph.state.trace = outer
+        expr.state.trace = outer
     numbers = {i: n for n, i in enumerate(i for i, s in enumerate(stood) if isinstance(s, Tensor))}
     donated = frozenset(numbers[i] for i in donated if i in numbers)
     return _compile(function, current, [t._node for t in arguments], result, donated)
@@ -114,9 +114,9 @@ def _stand_in(leaf: Any) -> Any:
     """A placeholder for a tensor or a number; anything else as it is."""
     if isinstance(leaf, Tensor):
         node = leaf._node
-        return Tensor(graph.placeholder(node.shape, node.dtype, node.device, node.weak))
+        return Tensor(expr.placeholder(node.shape, node.dtype, node.device, node.weak))
     if type(leaf) is float or type(leaf) is int:
-        return Tensor(graph.placeholder((), as_dtype(type(leaf)), None, weak=True))
+        return Tensor(expr.placeholder((), as_dtype(type(leaf)), None, weak=True))
     return leaf.value if isinstance(leaf, Static) else leaf
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from .. import functions as F
-from .. import graph
+from .. import expr
 from .. import primitives as P
 from ..primitives import Params, Primitive
 from ..shapes import Shape
@@ -70,7 +70,7 @@ Rule: TypeAlias = Pointwise | Linear | Bilinear | Weighted
 
 def bind(primitive: Primitive, *inputs: Tensor, params: Params = ()) -> Tensor:
     """`primitive` applied to tensors."""
-    return Tensor(graph.apply(primitive, *[x._node for x in inputs], params=params))
+    return Tensor(expr.apply(primitive, *[x._node for x in inputs], params=params))
 
 
 def keep_axes(x: Tensor, axes: Shape, shape: Shape) -> Tensor:

@@ -7,12 +7,12 @@ directions walk it once, and make new graph: derivatives of derivatives need not
 from collections.abc import Sequence
 
 from .. import functions as F
-from .. import graph
+from .. import expr
 from .. import primitives as P
 from ..decompositions import DECOMPOSITIONS
 from ..dtypes import is_float
 from ..errors import GradientError
-from ..graph import Node
+from ..expr import Node
 from ..tensor import Tensor, cast
 from .rules import CONSTANT, RULES, Bilinear, Linear, Pointwise, Weighted, bind, keep_axes, unbroadcast
 
@@ -26,7 +26,7 @@ class Tape:
         reached = set(stops)
         self.variables = list(variables)
         self.steps: list[tuple[Node, tuple[Node, ...]]] = []
-        self.tracked = graph.ancestors(
+        self.tracked = expr.ancestors(
             outputs, lambda node: node.tracked and node.serial >= first
         )
         for node in self.tracked:
@@ -42,7 +42,7 @@ class Tape:
     def release(self) -> None:
         """Forget that the variables were differentiated: only outer variables still count."""
         for node in (*self.variables, *self.tracked):
-            node.tracked = graph.is_parameter(node) or any(i.tracked for i in node.inputs)
+            node.tracked = expr.is_parameter(node) or any(i.tracked for i in node.inputs)
             if not node.tracked and node.buffer is not None:
                 node.inputs = ()
 
@@ -141,12 +141,12 @@ class _through_decomposition:  # noqa: N801  # reads as a function where it is u
         if node.primitive not in DECOMPOSITIONS:
             raise GradientError(f"{node.primitive} has no derivative")
         self.inputs = inputs
-        variables = [graph.variable(source) for source in inputs]
-        recording, graph.state.recording = graph.state.recording, True
+        variables = [expr.variable(source) for source in inputs]
+        recording, expr.state.recording = expr.state.recording, True
         try:
             out = DECOMPOSITIONS[node.primitive](*map(Tensor, variables), *node.params)
         finally:
-            graph.state.recording = recording
+            expr.state.recording = recording
         self.out = out._node
         self.tape = Tape([self.out], variables)
         self.tape.release()

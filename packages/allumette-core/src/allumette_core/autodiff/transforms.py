@@ -10,10 +10,10 @@ from functools import wraps
 from typing import Any
 
 from .. import functions as F
-from .. import graph, tree
+from .. import expr, tree
 from ..dtypes import is_float
 from ..errors import DTypeError, GradientError, ShapeError
-from ..graph import Node
+from ..expr import Node
 from ..tensor import Tensor
 from .tape import Tape
 
@@ -48,12 +48,12 @@ class _Linearized:
         self, name: str, function: Callable[..., Any], primals: Sequence[Any], has_aux: bool
     ) -> None:
         leaves, self.structure = tree.flatten(tuple(primals))
-        self.variables = [graph.variable(t._node) for t in _as_tensors(name, leaves)]
-        recording, graph.state.recording = graph.state.recording, True
+        self.variables = [expr.variable(t._node) for t in _as_tensors(name, leaves)]
+        recording, expr.state.recording = expr.state.recording, True
         try:
             result = function(*tree.unflatten(self.structure, [Tensor(v) for v in self.variables]))
         finally:
-            graph.state.recording = recording
+            expr.state.recording = recording
         self.aux = None
         if has_aux:
             result, self.aux = _split_aux(name, result)
@@ -250,7 +250,7 @@ class Gradients:
         found = self._found.get(tensor._node.serial)
         if found is not None:
             return found
-        if graph.is_parameter(tensor._node):
+        if expr.is_parameter(tensor._node):
             return F.zeros_like(tensor)
         raise GradientError(
             f"no gradient for this {tensor.dtype} tensor of shape {tensor.shape}: it was not made "
@@ -279,7 +279,7 @@ def backward(loss: Tensor) -> Gradients:
     """
     seed = _seed("backward", loss._node)
     parameters = [
-        node for node in graph.ancestors([loss._node], lambda n: n.tracked) if graph.is_parameter(node)
+        node for node in expr.ancestors([loss._node], lambda n: n.tracked) if expr.is_parameter(node)
     ]
     if not parameters:
         raise GradientError(
@@ -311,8 +311,8 @@ def no_grad() -> Iterator[None]:
     ...     (w * w).requires_grad
     False
     """
-    before, graph.state.recording = graph.state.recording, False
+    before, expr.state.recording = expr.state.recording, False
     try:
         yield
     finally:
-        graph.state.recording = before
+        expr.state.recording = before

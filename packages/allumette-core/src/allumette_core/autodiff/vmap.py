@@ -10,11 +10,11 @@ from functools import wraps
 from typing import Any
 
 from .. import functions as F
-from .. import graph, tree
+from .. import expr, tree
 from .. import primitives as P
 from ..decompositions import DECOMPOSITIONS
 from ..errors import ArgumentError, ShapeError
-from ..graph import Node
+from ..expr import Node
 from ..primitives import Kind, Params, Primitive
 from ..shapes import Shape
 from ..tensor import Tensor
@@ -152,7 +152,7 @@ def _batched(node: Node, size: int, xs: list[Tensor], batched: list[bool]) -> Te
         return _elementwise(primitive, xs, batched, node.params)
     if primitive in RULES:
         return RULES[primitive](size, xs, batched, *node.params)
-    stand_ins = [graph.placeholder(source.shape, source.dtype, source.device) for source in node.inputs]
+    stand_ins = [expr.placeholder(source.shape, source.dtype, source.device) for source in node.inputs]
     out = DECOMPOSITIONS[primitive](*map(Tensor, stand_ins), *node.params)
     known = {
         s.serial: (x, b) for s, x, b in zip(stand_ins, xs, batched, strict=True)
@@ -164,7 +164,7 @@ def _replay(
     outputs: Sequence[Node], known: dict[int, tuple[Tensor, bool]], size: int
 ) -> list[tuple[Tensor, bool]]:
     """`outputs` with batched values in place of the nodes `known`; whether each is batched."""
-    inner = graph.ancestors(outputs, lambda n: n.abstract and n.serial not in known)
+    inner = expr.ancestors(outputs, lambda n: n.abstract and n.serial not in known)
     values = dict(known)
     for node in inner:
         pairs = [values.get(source.serial, (Tensor(source), False)) for source in node.inputs]
@@ -222,7 +222,7 @@ def vmap(
             stand_ins = []
             for x in fronted:
                 batches.add(x.shape[0])
-                stand_in = graph.placeholder(x.shape[1:], x.dtype, x._node.device)
+                stand_in = expr.placeholder(x.shape[1:], x.dtype, x._node.device)
                 known[stand_in.serial] = (x, True)
                 stand_ins.append(Tensor(stand_in))
             stood.append(tree.unflatten(structure, stand_ins))

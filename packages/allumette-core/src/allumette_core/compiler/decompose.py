@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 
-from .. import graph
+from .. import expr
 from ..primitives import Primitive
 from .program import Instruction, Program, build
 
 
 def replay(
-    program: Program, emit: Callable[[Instruction, list[graph.Node]], graph.Node]
+    program: Program, emit: Callable[[Instruction, list[expr.Node]], expr.Node]
 ) -> Program:
     """The program that results when `emit` makes the node of each instruction from its inputs."""
-    inputs = [graph.placeholder(a.shape, a.dtype, None) for a in program.avals[: program.num_inputs]]
-    values: list[graph.Node] = list(inputs)
+    inputs = [expr.placeholder(a.shape, a.dtype, None) for a in program.avals[: program.num_inputs]]
+    values: list[expr.Node] = list(inputs)
     for instruction in program.instructions:
         values.append(emit(instruction, [values[i] for i in instruction.inputs]))
     outputs = [values[i] for i in program.outputs]
@@ -27,10 +27,10 @@ def lower(program: Program, native: Callable[[Primitive], bool]) -> Program:
     from ..decompositions import DECOMPOSITIONS
     from ..tensor import Tensor
 
-    def emit(instruction: Instruction, inputs: list[graph.Node]) -> graph.Node:
+    def emit(instruction: Instruction, inputs: list[expr.Node]) -> expr.Node:
         primitive, _, params = instruction
         if native(primitive) or primitive not in DECOMPOSITIONS:
-            return graph.apply(primitive, *inputs, params=params)
+            return expr.apply(primitive, *inputs, params=params)
         return DECOMPOSITIONS[primitive](*map(Tensor, inputs), *params)._node
 
     def lacking(p: Program) -> bool:

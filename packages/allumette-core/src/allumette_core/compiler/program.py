@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from ..dtypes import DType
-from ..graph import Node, ancestors
+from ..expr import Node, ancestors
 from ..primitives import Params, Primitive, full
 from ..shapes import Shape
 
