@@ -110,20 +110,26 @@ def apply(primitive: Primitive, *inputs: Node, params: Params = ()) -> Node:
     device: str | None = None
     depth = 0
     tracked = abstract = False
-    weak = True
+    weak = bool(inputs)
     for node in inputs:
-        if node.device is not device:
-            device = _common_device(primitive, device, node.device)
+        if node.device is not device and node.device is not None:
+            device = _common_device(primitive, device, node.device) if device else node.device
         if node.depth > depth and node.buffer is None:
             depth = node.depth
-        tracked = tracked or node.tracked
-        abstract = abstract or node.abstract
-        weak = weak and node.weak
+        if node.tracked:
+            tracked = True
+        if node.abstract:
+            abstract = True
+        if not node.weak:
+            weak = False
     out = Node(primitive, inputs, params, shape, dtype, device)
     out.depth = depth + 1
-    out.tracked = tracked and state.recording
-    out.abstract = abstract
-    out.weak = weak and bool(inputs) and primitive.kind is primitives.Kind.ELEMENTWISE
+    if tracked:
+        out.tracked = state.recording
+    if abstract:
+        out.abstract = True
+    if weak:
+        out.weak = primitive.kind is primitives.Kind.ELEMENTWISE
     if depth > MAX_PENDING_DEPTH and not abstract and state.trace is None:
         evaluate_pending(inputs)
     return out

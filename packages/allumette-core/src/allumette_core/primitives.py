@@ -99,17 +99,20 @@ def _refuse_dtypes(name: str, inputs: Sequence[Typed], allowed: tuple[DType, ...
 def _elementwise(
     name: str, arity: int, allowed: tuple[DType, ...] = ALL, result: DType | None = None
 ) -> Primitive:
+    takes = frozenset(allowed)
+
     def infer(inputs: Sequence[Typed], params: Params) -> Inferred:
         first = inputs[0]
         dtype, shape = first.dtype, first.shape
-        if dtype not in allowed:
+        if dtype not in takes:
             raise _refuse_dtypes(name, inputs, allowed)
-        for other in inputs[1:]:
-            if other.dtype != dtype:
+        if arity == 2:
+            other = inputs[1]
+            if other.dtype is not dtype and other.dtype != dtype:
                 raise _refuse_dtypes(name, inputs, allowed)
             if other.shape != shape:
                 shape = shapes.broadcast(name, shape, other.shape)
-        return shape, result or dtype
+        return shape, dtype if result is None else result
 
     return _row(name, Kind.ELEMENTWISE, arity, "", infer)
 
@@ -189,9 +192,7 @@ alias = _row("alias", Kind.ELEMENTWISE, 1, "tag", lambda ins, p: (ins[0].shape, 
 # ---- views, and what only moves data -----------------------------------------------------------
 
 
-def _moved(
-    name: str, params: str, rule: Callable[..., Shape], kind: Kind = Kind.VIEW
-) -> Primitive:
+def _moved(name: str, params: str, rule: Callable[..., Shape], kind: Kind = Kind.VIEW) -> Primitive:
     def infer(inputs: Sequence[Typed], params: Params) -> Inferred:
         return rule(inputs[0].shape, *params), inputs[0].dtype
 
@@ -236,9 +237,11 @@ def _along(
     result: DType | None = None,
     needs_elements: bool = False,
 ) -> Primitive:
+    takes = frozenset(allowed)
+
     def infer(inputs: Sequence[Typed], params: Params) -> Inferred:
         (x,) = inputs
-        if x.dtype not in allowed:
+        if x.dtype not in takes:
             raise _refuse_dtypes(name, inputs, allowed)
         if needs_elements:
             shapes.refuse_empty(name, x.shape, params[0])
