@@ -146,24 +146,19 @@ def _dot_general(
 ) -> Array:
     """One matmul of (batch, rows, contracted) by (batch, contracted, columns)."""
     shape = P.shapes.dot_general(a.shape, b.shape, a_contract, b_contract, a_batch, b_batch)
-    batch = a.shape[: len(a_batch)] if a_batch == tuple(range(len(a_batch))) else None
-    batch = tuple(a.shape[i] for i in a_batch) if batch is None else batch
-    inner = math.prod(a.shape[i] for i in a_contract)
+    if a.size == 0 or b.size == 0:
+        return np.zeros(shape, a.dtype)
+    batch, contracted = shape[: len(a_batch)], len(a_contract)
+    inner = math.prod([a.shape[i] for i in a_contract])
     left = a.transpose(_matmul_axes(a.ndim, a_contract, a_batch, True))
     right = b.transpose(_matmul_axes(b.ndim, b_contract, b_batch, False))
-    rows = math.prod(a.shape) // max(inner * math.prod(batch), 1) if a.size else None
-    if rows is None:
-        return _empty_product(shape, a.dtype)
-    if left.ndim != len(batch) + 2 or right.ndim != len(batch) + 2:
-        left = left.reshape(*batch, rows, inner)
-        right = right.reshape(*batch, inner, math.prod(right.shape[len(batch) :]) // inner)
+    if contracted != 1 or left.ndim != len(batch) + 2:
+        left = left.reshape(*batch, -1, inner)
+    if contracted != 1 or right.ndim != len(batch) + 2:
+        right = right.reshape(*batch, inner, -1)
     wide = _wide(a)
     product_ = np.matmul(left.astype(wide, copy=False), right.astype(wide, copy=False))
     return product_.reshape(shape).astype(a.dtype, copy=False)
-
-
-def _empty_product(shape: Shape, dtype: DType) -> Array:
-    return np.zeros(shape, dtype)
 
 
 def _gather(x: Array, indices: Array, axis: int) -> Array:

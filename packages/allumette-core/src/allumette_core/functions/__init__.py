@@ -4,20 +4,43 @@ Every function composes from primitives, and so works on every backend and under
 A module says in `__all__` what of it is public.
 """
 
-from . import creation, derived, elementwise, manipulation, reductions, scans, tiling
+from . import (
+    contraction,
+    creation,
+    derived,
+    elementwise,
+    gathering,
+    indexing,
+    linalg,
+    manipulation,
+    reductions,
+    scans,
+    sorting,
+    tiling,
+)
+from .contraction import *
 from .creation import *
 from .derived import *
 from .elementwise import *
+from .gathering import *
+from .indexing import *
+from .linalg import *
 from .manipulation import *
 from .reductions import *
 from .scans import *
+from .sorting import *
 from .tiling import *
 
 __all__: list[str] = []
+__all__ += contraction.__all__
 __all__ += creation.__all__
 __all__ += derived.__all__
 __all__ += elementwise.__all__
+__all__ += gathering.__all__
+__all__ += indexing.__all__
+__all__ += linalg.__all__
 __all__ += manipulation.__all__
 __all__ += reductions.__all__
 __all__ += scans.__all__
+__all__ += sorting.__all__
 __all__ += tiling.__all__
