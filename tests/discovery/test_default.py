@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from allumette_core.backend import finder, registry
+from allumette_core.backend import finder, naming, registry
 from allumette_core.backend.scan import BACKENDS_GROUP, Claim
 from allumette_core.errors import BackendError
 
@@ -82,9 +82,9 @@ def test_a_plugin_that_asks_for_itself_does_not_hang(tmp_path: Path, make: Make)
     hook = tmp_path / f"{__name__.rpartition('.')[2]}_hook.py"
     hook.write_text("ask = None\n", encoding="utf-8")
     (tmp_path / f"{module}.py").write_text(source, encoding="utf-8")
-    __import__(hook.stem).ask = lambda: found.finder.open(finder.parse("par"))
+    __import__(hook.stem).ask = lambda: found.finder.open(naming.parse("par"))
     with pytest.raises(BackendError, match="needs itself while it is imported"):
-        found.finder.open(finder.parse("par"))
+        found.finder.open(naming.parse("par"))
 
 
 def test_no_usable_backend_is_an_error_of_doctor(

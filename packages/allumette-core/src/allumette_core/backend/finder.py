@@ -5,33 +5,18 @@ one is its status, and hurts no other.
 """
 
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib import metadata
 
 from ..errors import BackendError, DeviceError
 from . import status as statuses
+from .naming import BUILTIN, VARIABLE, Request, parse
 from .plugin import Plugin, PluginError
 from .scan import BACKENDS, BACKENDS_GROUP, Claim, claims, normalized
 from .spec import Backend
 from .status import BackendStatus
-
-BUILTIN = "numpy"
-VARIABLE = "ALLUMETTE_BACKEND"
-
-_REQUEST = re.compile(r"(?P<name>[^:@]+)(@(?P<distribution>[^:@]+))?(:(?P<index>\d+))?")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A backend as users write it: `name`, `name:1`, or `name@distribution` for an exact choice."""
-
-    name: str
-    distribution: str | None
-    index: int | None
 
 
 @dataclass(slots=True, eq=False)
@@ -41,19 +26,6 @@ class Candidate:
     claim: Claim
     plugin: Plugin
     status: BackendStatus | None = None
-
-
-def parse(text: str) -> Request:
-    """`text` taken apart; raises `DeviceError` if it is not a device string.
-
-    >>> parse("gpu:1")
-    Request(name='gpu', distribution=None, index=1)
-    """
-    match = _REQUEST.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
-        raise DeviceError(f"{text!r} is no device; write a backend's name, as 'numpy' or 'gpu:1'")
-    index = match["index"]
-    return Request(match["name"], match["distribution"], None if index is None else int(index))
 
 
 class Finder:
@@ -124,10 +96,13 @@ class Finder:
     def _choice(self, name: str) -> str | None:
         """The distribution that was asked for by name to provide `name`."""
         chosen = self._chosen.get(name)
-        match = _REQUEST.fullmatch(os.environ.get(VARIABLE, ""))
-        if chosen is None and match and match["name"] == name and match["distribution"]:
-            return normalized(match["distribution"])
-        return chosen
+        if chosen is not None:
+            return chosen
+        try:
+            wish = parse(os.environ.get(VARIABLE, ""))
+        except DeviceError:
+            return None
+        return normalized(wish.distribution) if wish.name == name and wish.distribution else None
 
     def find(self, name: str) -> Candidate:
         """The candidate that serves `name`, or the one whose status says why none does."""
@@ -180,6 +155,8 @@ class Finder:
 
 
 def _builtin() -> Claim:
+    from importlib import metadata
+
     try:
         version = metadata.version("allumette-core")
     except metadata.PackageNotFoundError:

@@ -5,8 +5,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,10 +62,12 @@ class Plugin:
     def _import(self) -> "pluggy.PluginManager":
         if self._loading:
             raise PluginError(f"{self.claim.value} needs itself while it is imported")
+        from importlib.metadata import EntryPoint
+
         self._loading, started = True, time.perf_counter()
         try:
             with contained(self.claim, "import"):
-                found = metadata.EntryPoint("", self.claim.value, "").load()
+                found = EntryPoint("", self.claim.value, "").load()
             self.seconds = time.perf_counter() - started
             return _manager(found, self.claim)
         except PluginError as failure:
@@ -108,6 +108,8 @@ def _check_spelling(manager: "pluggy.PluginManager", plugin: object, claim: Clai
                 "mark it: from allumette_core.backend.hooks import hookimpl",
             )
         if options is not None and name not in known and not options["optionalhook"]:
+            from difflib import get_close_matches
+
             near = get_close_matches(name, known, 1)
             raise PluginError(
                 f"{claim.value} implements a hook {name!r}, which does not exist",

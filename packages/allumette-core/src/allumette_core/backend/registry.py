@@ -1,19 +1,21 @@
 """Backends by name, devices by string, and the default device, for the whole process."""
 
 import os
+import threading
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import BackendError, DeviceError
-from .finder import BUILTIN, VARIABLE, Finder, Request, parse
-from .spec import Backend
-from .status import BackendStatus, State
+from .naming import BUILTIN, PREFERRED, VARIABLE, Request, parse
+
+if TYPE_CHECKING:
+    from .finder import Finder
+    from .spec import Backend
+    from .status import BackendStatus
 
 __all__ = [
-    "BackendStatus",
     "DefaultDevice",
-    "State",
     "backend_of",
     "backends",
     "default_device",
@@ -24,7 +26,8 @@ __all__ = [
     "set_default_device",
 ]
 
-PREFERRED = "par"
+Progress = Callable[[str], None]
+"""Told the name of each backend before it is looked at."""
 
 
 class DefaultDevice(NamedTuple):
@@ -39,13 +42,25 @@ class DefaultDevice(NamedTuple):
 class Registry:
     """A finder and what is remembered of devices. This module's functions share one."""
 
-    def __init__(self, finder: Finder | None = None) -> None:
-        self.finder = finder or Finder()
+    def __init__(self, finder: "Finder | None" = None) -> None:
+        self._finder = finder
+        self._lock = threading.Lock()
         self._devices: dict[str, tuple[str, Backend]] = {}
         self._override: str | None = None
         self._default: tuple[str, str] | None = None
 
-    def backends(self, progress: Callable[[str], None] | None = None) -> tuple[BackendStatus, ...]:
+    @property
+    def finder(self) -> "Finder":
+        """Imported when a backend is first needed, so that `import allumette_core` stays quick."""
+        found = self._finder
+        if found is None:
+            from .finder import Finder
+
+            with self._lock:
+                found = self._finder = self._finder or Finder()
+        return found
+
+    def backends(self, progress: Progress | None = None) -> "tuple[BackendStatus, ...]":
         """See `backends`."""
         found = []
         for candidate in self.finder.candidates():
@@ -54,7 +69,7 @@ class Registry:
             found.append(self.finder.status(candidate))
         return tuple(found)
 
-    def device(self, text: str) -> tuple[str, Backend]:
+    def device(self, text: str) -> "tuple[str, Backend]":
         """The device that `text` means, as its backend spells it, and the backend."""
         known = self._devices.get(text)
         if known is None:
@@ -105,9 +120,9 @@ class Registry:
         self._default = None
 
 
-def _device(request: Request, backend: Backend) -> str:
+def _device(request: Request, backend: "Backend") -> str:
     """The device of `backend` that `request` means; index 0 is the one without an index."""
-    name, index = request.name, request.index or 0
+    name, index = request.name, request.number
     try:
         devices = list(backend.devices())
     except Exception as error:
@@ -121,7 +136,7 @@ def _device(request: Request, backend: Backend) -> str:
 REGISTRY = Registry()
 
 
-def backends(progress: Callable[[str], None] | None = None) -> tuple[BackendStatus, ...]:
+def backends(progress: Progress | None = None) -> "tuple[BackendStatus, ...]":
     """The status of every backend that is installed, the built-in one first.
 
     Imports and probes each plugin the first time. `progress` is called with each name before that.
@@ -132,7 +147,7 @@ def backends(progress: Callable[[str], None] | None = None) -> tuple[BackendStat
     return REGISTRY.backends(progress)
 
 
-def open_backend(name: str) -> Backend:
+def open_backend(name: str) -> "Backend":
     """The backend `name`, opened once a process.
 
     `name@distribution` chooses between two distributions that provide one name. Raises
@@ -144,7 +159,7 @@ def open_backend(name: str) -> Backend:
     return REGISTRY.finder.open(parse(name))
 
 
-def backend_of(device: str) -> Backend:
+def backend_of(device: str) -> "Backend":
     """The backend that `device` belongs to: `gpu` for 'gpu:1'. `BackendError`, `DeviceError`.
 
     >>> backend_of("numpy") is open_backend("numpy")

@@ -3,9 +3,12 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib import metadata
+from typing import TYPE_CHECKING
 
 from .spec import SPEC_MAJOR
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 BACKENDS = "allumette.backends"
 COMMANDS = "allumette.commands"
@@ -55,6 +58,8 @@ def claims(family: str) -> list[Claim]:
     A distribution whose metadata cannot be read becomes a claim with a `problem`; it does not hide
     the others. Of two copies of one distribution on the path, the first counts, as for imports.
     """
+    from importlib import metadata
+
     seen: set[str] = set()
     found: list[Claim] = []
     for distribution in metadata.distributions():
@@ -68,14 +73,14 @@ def claims(family: str) -> list[Claim]:
     return sorted(found, key=lambda claim: (claim.name, claim.distribution, claim.group))
 
 
-def _entry_points_text(distribution: metadata.Distribution) -> str:
+def _entry_points_text(distribution: "Distribution") -> str:
     try:
         return distribution.read_text("entry_points.txt") or ""
     except (OSError, UnicodeError):
         return ""
 
 
-def _identity(distribution: metadata.Distribution) -> tuple[str, str]:
+def _identity(distribution: "Distribution") -> tuple[str, str]:
     """Name and version, whatever state the metadata is in."""
     unnamed = f"an unnamed distribution in {distribution.locate_file('')}"
     try:
@@ -86,7 +91,7 @@ def _identity(distribution: metadata.Distribution) -> tuple[str, str]:
 
 
 def _claims_of(
-    distribution: metadata.Distribution, family: str, name: str, version: str
+    distribution: "Distribution", family: str, name: str, version: str
 ) -> Iterator[Claim]:
     pattern = re.compile(re.escape(family) + r"(\.v\d+)?")
     try:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from enum import StrEnum
 
 from .plugin import Plugin, PluginError
@@ -173,6 +172,8 @@ def intruder(claim: Claim) -> BackendStatus:
 
 def unknown(name: str, installed: Iterable[str]) -> str:
     """The message for a name that nobody provides."""
+    from difflib import get_close_matches
+
     installed = sorted(set(installed))
     text = f"no backend {name!r} is installed; installed: {', '.join(installed)}."
     if name in _PROVIDERS:

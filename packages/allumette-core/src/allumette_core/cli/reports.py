@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ..backend import registry
-from ..backend.registry import BackendStatus
 from ..backend.scan import BACKENDS, COMMANDS, claims
+from ..backend.status import BackendStatus
 from .plugins import CommandStatus
 
 Report = dict[str, Any]
