@@ -1,13 +1,14 @@
 """What a traced function finds outside of its arguments, and the paths on which to find it again.
 
-A function reaches outside values through its closure, its globals, its defaults and `self`, and from
-there through attributes and items. `find` walks from these roots to the tensors and arrays that a
-trace has used and gives the path to each, so that a later call reads what is there *then*.
+A function reaches outside values through its closure, its globals, its defaults and `self`, and
+from there through attributes and items. `find` walks from these roots to the tensors and arrays
+that a trace has used and gives the path to each, so that a later call reads what is there *then*.
 """
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import CodeType, FunctionType, MethodType, ModuleType
@@ -88,9 +89,9 @@ def find(function: Callable[..., Any], leaves: Sequence[Node], trace: "Trace") -
             constants.append(node)
         else:
             raise TracingError(
-                f"jit: {trace.name} uses a {node.dtype} tensor of shape {node.shape} that is neither "
-                "an argument nor found in its closure or globals, so a change of it would go "
-                "unnoticed; pass it as an argument"
+                f"jit: {trace.name} uses a {node.dtype} tensor of shape {node.shape} that is "
+                "neither an argument nor found in its closure or globals, so a change of it would "
+                "go unnoticed; pass it as an argument"
             )
     return Captures(watched, paths, constants, tuple(guards))
 
@@ -98,7 +99,7 @@ def find(function: Callable[..., Any], leaves: Sequence[Node], trace: "Trace") -
 def _survey(
     function: Callable[..., Any],
 ) -> tuple[dict[int, Path], dict[int, Path], list[tuple[Path, Any]]]:
-    """Paths to all tensors (by serial) and arrays (by id) that `function` can reach; plain values."""
+    """Paths to the tensors (by serial) and arrays (by id) within reach, and the plain values."""
     tensors: dict[int, Path] = {}
     arrays: dict[int, Path] = {}
     plain: list[tuple[Path, Any, str | None]] = []
@@ -125,59 +126,77 @@ def _survey(
 
 def _parts(path: Path, value: Any, names: set[str]) -> Iterator[_Found]:
     """The objects one step from `value`, each with the name that code would use for it."""
-    if isinstance(value, FunctionType):
-        if not _is_library(value.__module__):
-            yield from _of_function(path, value)
-    elif isinstance(value, MethodType):
-        yield path.then(lambda m: m.__self__, ".__self__"), value.__self__, None
-        yield path.then(lambda m: m.__func__, ""), value.__func__, None
-    elif isinstance(value, partial):
-        for attribute in ("func", "args", "keywords"):
-            yield _attribute(path, attribute), getattr(value, attribute), None
-    elif isinstance(value, ModuleType):
-        if not _is_library(value.__name__):
-            for name in names & vars(value).keys():
-                yield _attribute(path, name), vars(value)[name], name
-    elif isinstance(value, dict):
-        for key, item in list(value.items()):
-            yield _item(path, key), item, key if isinstance(key, str) else None
-    elif isinstance(value, list | tuple):
-        guarded = next(iter(names), None) if len(value) <= _MAX_GUARDED_ITEMS else None
-        for i, item in enumerate(value):
-            yield _item(path, i), item, guarded
-    elif not isinstance(value, type):
-        yield from _of_object(path, value)
+    for kind, walk in _WALKS:
+        if isinstance(value, kind):
+            return walk(path, value, names)
+    return iter(())
 
 
-def _of_function(path: Path, f: FunctionType) -> Iterator[_Found]:
+def _of_function(path: Path, f: FunctionType, names: set[str]) -> Iterator[_Found]:
+    if _is_library(f.__module__):
+        return
     for i, (name, cell) in enumerate(zip(f.__code__.co_freevars, f.__closure__ or (), strict=True)):
-        try:
-            content = cell.cell_contents
-        except ValueError:  # not assigned yet
-            continue
-        yield path.then(lambda g, i=i: g.__closure__[i].cell_contents, f".{name}"), content, name
+        with suppress(ValueError):  # not assigned yet
+            yield path.then(_cell(i), f".{name}"), cell.cell_contents, name
     for name in sorted(f.__globals__.keys() & set(_names(f.__code__))):
-        yield path.then(lambda g, n=name: g.__globals__[n], f".{name}"), f.__globals__[name], name
-    for attribute in ("__defaults__", "__kwdefaults__", "__wrapped__"):
-        if getattr(f, attribute, None):
-            yield _attribute(path, attribute), getattr(f, attribute), None
+        yield path.then(_global(name), f".{name}"), f.__globals__[name], name
+    yield from _attributes(path, f, ("__defaults__", "__kwdefaults__", "__wrapped__"))
 
 
-def _of_object(path: Path, value: Any) -> Iterator[_Found]:
-    if hasattr(value, "__wrapped__"):
-        yield _attribute(path, "__wrapped__"), value.__wrapped__, None
+def _of_method(path: Path, method: MethodType, names: set[str]) -> Iterator[_Found]:
+    return _attributes(path, method, ("__self__", "__func__"))
+
+
+def _of_partial(path: Path, bound: "partial[Any]", names: set[str]) -> Iterator[_Found]:
+    return _attributes(path, bound, ("func", "args", "keywords"))
+
+
+def _of_module(path: Path, module: ModuleType, names: set[str]) -> Iterator[_Found]:
+    named = () if _is_library(module.__name__) else sorted(names & vars(module).keys())
+    return _attributes(path, module, named)
+
+
+def _of_dict(path: Path, items: dict[Any, Any], names: set[str]) -> Iterator[_Found]:
+    for key, item in list(items.items()):
+        yield _item(path, key), item, key if isinstance(key, str) else None
+
+
+def _of_sequence(path: Path, items: Sequence[Any], names: set[str]) -> Iterator[_Found]:
+    guarded = next(iter(names), None) if len(items) <= _MAX_GUARDED_ITEMS else None
+    for i, item in enumerate(items):
+        yield _item(path, i), item, guarded
+
+
+def _of_object(path: Path, value: Any, names: set[str]) -> Iterator[_Found]:
+    yield from _attributes(path, value, ("__wrapped__",))
     module = type(value).__module__
     if _is_library(module) and module.partition(".")[0] not in _WALKED_LIBRARY_TYPES:
         return
     slots = (_as_tuple(cls.__dict__.get("__slots__", ())) for cls in type(value).__mro__)
     attributes = {name for names in slots for name in names} | getattr(value, "__dict__", {}).keys()
-    for name in sorted(attributes - {"__dict__", "__weakref__"}):
+    yield from _attributes(path, value, sorted(attributes - {"__dict__", "__weakref__"}))
+    call = vars(type(value)).get("__call__")
+    if isinstance(call, FunctionType):
+        yield path.then(lambda v: vars(type(v))["__call__"], ""), call, None
+
+
+_WALKS: tuple[tuple[type | tuple[type, ...], Callable[..., Iterator[_Found]]], ...] = (
+    (FunctionType, _of_function),
+    (MethodType, _of_method),
+    (partial, _of_partial),
+    (ModuleType, _of_module),
+    (dict, _of_dict),
+    ((list, tuple), _of_sequence),
+    (type, lambda path, value, names: iter(())),
+    (object, _of_object),
+)
+
+
+def _attributes(path: Path, value: Any, names: Iterable[str]) -> Iterator[_Found]:
+    for name in names:
         held = getattr(value, name, _MISSING)
         if held is not _MISSING:
-            yield _attribute(path, name), held, name
-    call = getattr(type(value), "__call__", None)
-    if isinstance(call, FunctionType):
-        yield path.then(lambda v: type(v).__call__, ""), call, None
+            yield path.then(_attribute(name), f".{name}"), held, name
 
 
 def _names(code: CodeType) -> Iterator[str]:
@@ -191,8 +210,16 @@ def _names(code: CodeType) -> Iterator[str]:
             yield constant
 
 
-def _attribute(path: Path, name: str) -> Path:
-    return path.then(lambda v: getattr(v, name), f".{name}")
+def _cell(i: int) -> Callable[[Any], Any]:
+    return lambda f: f.__closure__[i].cell_contents
+
+
+def _global(name: str) -> Callable[[Any], Any]:
+    return lambda f: f.__globals__[name]
+
+
+def _attribute(name: str) -> Callable[[Any], Any]:
+    return lambda value: getattr(value, name)
 
 
 def _item(path: Path, key: Any) -> Path:

@@ -85,7 +85,7 @@ def promote(a: DType, b: DType) -> DType:
     joined = np.promote_types(a, b)
     if joined.kind == "f" and a.kind != "f":
         raise DTypeError(
-            f"no integer dtype holds both {a} and {b}; cast one of them, e.g. with .astype(al.int64)"
+            f"no integer dtype holds both {a} and {b}; cast one of them, e.g. .astype(al.int64)"
         )
     return as_dtype(joined)
 

@@ -16,23 +16,28 @@ from .expr import DONATED, Node, state
 
 _PACKAGE = str(Path(__file__).parent)
 _lock = threading.RLock()
-_MAX_EXECUTABLES = 1024
-_executables: OrderedDict[Any, Executable] = OrderedDict()
+_MAX_INSTRUCTIONS = 200_000  # kept in all executables together
+_executables: OrderedDict[Any, tuple[Executable, int]] = OrderedDict()
+_kept_instructions = 0
 
 
 def compiled(program: Program, device: str) -> Executable:
     """The executable of `program` on `device`: compiled the first time its structure is seen."""
+    global _kept_instructions
     key = device, program.key
     with _lock:
         found = _executables.get(key)
         if found is not None:
             _executables.move_to_end(key)
-            return found
+            return found[0]
     made = backend_of(device).compile(program, device)
     with _lock:
-        _executables[key] = made
-        while len(_executables) > _MAX_EXECUTABLES:
-            _executables.popitem(last=False)
+        if key not in _executables:
+            _executables[key] = made, len(program.instructions)
+            _kept_instructions += len(program.instructions)
+        while _kept_instructions > _MAX_INSTRUCTIONS:
+            _, (_, count) = _executables.popitem(last=False)
+            _kept_instructions -= count
     return made
 
 
@@ -49,8 +54,8 @@ def refuse_reading() -> None:
     """Refuse to read a value while a function is being traced."""
     if state.trace is not None:
         raise TracingError(
-            f"a value was read while jit traces {state.trace.name} ({user_line()}); inside jit only "
-            "shapes and dtypes are known: use al.where instead of if, return the value, or pass it "
+            f"a value was read while jit traces {state.trace.name} ({user_line()}); inside jit "
+            "only shapes and dtypes are known: use al.where instead of if, return the value, or pass it "
             "in as a static argument"
         )
 
@@ -82,10 +87,11 @@ def evaluate_nodes(roots: Iterable[Node]) -> None:
 
 def buffers_of(leaves: Sequence[Node]) -> list[Any]:
     """The buffers of `leaves`, none of which may have been donated."""
-    buffers = [leaf.buffer for leaf in leaves]
-    for leaf, buffer in zip(leaves, buffers, strict=True):
-        if buffer is DONATED:
+    buffers = []
+    for leaf in leaves:
+        if leaf.buffer is DONATED:
             raise DeviceError(f"a tensor was used after it was donated to a jitted call: {leaf}")
+        buffers.append(leaf.buffer)
     return buffers
 
 
@@ -114,7 +120,7 @@ def _with_live(roots: list[Node]) -> list[Node]:
 
 
 def _is_held(node: Node) -> bool:
-    handle = node.handle and node.handle()
+    handle = node.handle() if node.handle is not None else None
     return handle is not None and handle._node is node
 
 

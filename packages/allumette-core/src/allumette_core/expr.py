@@ -96,7 +96,7 @@ class Node:
 
 
 # Set by the evaluation module; a node deeper than MAX_PENDING_DEPTH has its inputs evaluated.
-evaluate_pending: Callable[[Iterable[Node]], None]
+evaluate_pending: Callable[[Iterable[Node]], None] = lambda nodes: None
 
 
 def apply(primitive: Primitive, *inputs: Node, params: Params = ()) -> Node:
@@ -195,9 +195,7 @@ def ancestors(roots: Iterable[Node], enter: Callable[[Node], bool]) -> list[Node
         if node.serial in seen:
             continue
         seen[node.serial] = node
-        for source in node.inputs:
-            if source.serial not in seen and enter(source):
-                stack.append(source)
+        stack += [s for s in node.inputs if s.serial not in seen and enter(s)]
     return [seen[serial] for serial in sorted(seen)]
 
 

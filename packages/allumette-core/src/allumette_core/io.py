@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 
 from . import tree
+from .convert import from_array
 from .errors import FormatError
-from .tensor import Tensor, from_array
+from .tensor import Tensor
 
 
-def save(path: str | os.PathLike[str], value: Any, metadata: Mapping[str, Any] | None = None) -> None:
+def save(
+    path: str | os.PathLike[str], value: Any, metadata: Mapping[str, Any] | None = None
+) -> None:
     """Write the tensors of `value` (a tree of tensors and arrays) to a safetensors file.
 
     The file is written beside its place, synced and renamed: whatever happens, `path` holds the
@@ -46,7 +49,9 @@ def _arrays(value: Any) -> dict[str, np.ndarray[Any, Any]]:
     out: dict[str, np.ndarray[Any, Any]] = {}
     for name, leaf in zip(names, leaves, strict=True):
         if not isinstance(leaf, Tensor | np.ndarray):
-            raise FormatError(f"save: {name or 'the value'} is a {type(leaf).__name__}, not a tensor")
+            raise FormatError(
+                f"save: {name or 'the value'} is a {type(leaf).__name__}, not a tensor"
+            )
         if name in out:
             raise FormatError(f"save: two tensors are named {name!r}; rename a key")
         out[name] = np.ascontiguousarray(np.asarray(leaf)).reshape(leaf.shape)
@@ -61,7 +66,7 @@ def _write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -91,7 +96,9 @@ def load(path: str | os.PathLike[str], like: Any = None, device: str | None = No
     names = tree.names(like)
     if set(names) != set(arrays):
         missing, extra = sorted(set(names) - set(arrays)), sorted(set(arrays) - set(names))
-        raise FormatError(f"load: {path} lacks {missing or 'nothing'} and has besides {extra or 'nothing'}")
+        raise FormatError(
+            f"load: {path} lacks {missing or 'nothing'} and has besides {extra or 'nothing'}"
+        )
     for name, leaf in zip(names, leaves, strict=True):
         found = arrays[name]
         if found.shape != leaf.shape or found.dtype != leaf.dtype:
@@ -124,7 +131,8 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray[Any, Any]]
         raise FileNotFoundError(f"load: there is no file {path}")
     try:
         with safe_open(str(path), framework="numpy") as file:
+            names = list(file.keys())  # it is no mapping
             described = (file.metadata() or {}).get("allumette", "{}")
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(described)
+            return {name: file.get_tensor(name) for name in names}, json.loads(described)
     except (SafetensorError, ValueError) as error:
         raise FormatError(f"load: {path} is not a whole safetensors file: {error}") from None

@@ -19,12 +19,13 @@ import numpy as np
 
 from . import expr, tree
 from .backend.registry import backend_of
+from .convert import from_array
 from .dtypes import as_dtype
 from .errors import ArgumentError, DeviceError
 from .evaluation import buffers_of, evaluate_nodes
 from .expr import DONATED, Node
-from .tensor import Tensor, from_array
-from .tracing import Static, Traced, trace
+from .tensor import Tensor
+from .tracing import NUMBERS, Static, Traced, trace
 
 A = ParamSpec("A")
 R = TypeVar("R")
@@ -113,14 +114,14 @@ def _signature(leaf: Any) -> Hashable:
     if type(leaf) is Tensor:
         node = leaf._node
         return node.shape, node.dtype, node.device, node.weak
-    if type(leaf) is float or type(leaf) is int:
-        return type(leaf)
+    if type(leaf) in NUMBERS:
+        return NUMBERS[type(leaf)]
     try:
         hash(leaf)
     except TypeError:
         raise ArgumentError(
-            f"jit: an argument of type {type(leaf).__name__} is neither a tensor, nor a number, nor "
-            "hashable; register it as a tree with al.tree.register"
+            f"jit: an argument of type {type(leaf).__name__} is neither a tensor, nor a number, "
+            "nor hashable; register it as a tree with al.tree.register"
         ) from None
     return type(leaf), leaf
 
@@ -130,11 +131,13 @@ def _execute(traced: Traced, leaves: list[Any], captured: list[Tensor]) -> Any:
     for leaf in leaves:
         if type(leaf) is Tensor:
             nodes.append(leaf._node)
-        elif type(leaf) is float or type(leaf) is int:
+        elif type(leaf) in NUMBERS:
             nodes.append(_number(leaf, traced.device))
     nodes += [t._node for t in captured]
-    if any(node.buffer is None for node in nodes):
-        evaluate_nodes(nodes)
+    for node in nodes:
+        if node.buffer is None:
+            evaluate_nodes(nodes)
+            break
     buffers = buffers_of(nodes)
     if traced.program.donated:
         _donate(traced, nodes)

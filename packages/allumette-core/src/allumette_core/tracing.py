@@ -10,10 +10,13 @@ from . import captures, expr, tree
 from .backend.registry import default_device
 from .backend.spec import Executable
 from .compiler.program import Aval, Program, build
+from .convert import from_array
 from .dtypes import as_dtype
 from .evaluation import compiled, evaluate_nodes
 from .expr import DONATED, Node
-from .tensor import Tensor, from_array
+from .tensor import Tensor
+
+NUMBERS: Final = {int: "int", float: "float"}  # become inputs; a bool is nearly always a flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """A compiled signature. Its program takes the arguments, then captured values, then constants."""
+    """A compiled signature: its program takes arguments, then captured values, then constants."""
 
     program: Program
     executable: Executable
@@ -115,7 +118,7 @@ def _stand_in(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
         node = leaf._node
         return Tensor(expr.placeholder(node.shape, node.dtype, node.device, node.weak))
-    if type(leaf) is float or type(leaf) is int:
+    if type(leaf) in NUMBERS:
         return Tensor(expr.placeholder((), as_dtype(type(leaf)), None, weak=True))
     return leaf.value if isinstance(leaf, Static) else leaf
 

@@ -13,6 +13,7 @@ TreeDef: TypeAlias = optree.PyTreeSpec
 T = TypeVar("T", bound=type)
 
 _NAMESPACE = "allumette"
+_LEAF_TYPES: set[type] = set()  # types met as leaves that are no dataclasses
 
 
 def flatten(tree: Tree) -> tuple[list[Any], TreeDef]:
@@ -26,11 +27,14 @@ def flatten(tree: Tree) -> tuple[list[Any], TreeDef]:
     """
     while True:
         leaves, structure = optree.tree_flatten(tree, namespace=_NAMESPACE)
-        unknown = {type(leaf) for leaf in leaves if is_dataclass(leaf)}
+        unknown = [type(leaf) for leaf in leaves if type(leaf) not in _LEAF_TYPES]
         if not unknown:
             return leaves, structure
-        for cls in unknown:
-            register_dataclass(cls)
+        for cls in set(unknown):
+            if is_dataclass(cls):
+                register_dataclass(cls)
+            else:
+                _LEAF_TYPES.add(cls)
 
 
 def unflatten(structure: TreeDef, leaves: list[Any]) -> Tree:
@@ -47,7 +51,7 @@ def leaves(tree: Tree) -> list[Any]:
     return flatten(tree)[0]
 
 
-def map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:  # noqa: A001
+def map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
     """The tree of `function(leaf, *other_leaves)`.
 
     Raises:
@@ -112,7 +116,9 @@ def register_dataclass(cls: T) -> T:
         return [getattr(instance, name) for name in moving], kept, moving
 
     def join(kept: Any, children: Any) -> Any:
-        instance = object.__new__(cls)  # the fields may hold placeholders that __init__ refuses
+        instance: Any = object.__new__(
+            cls
+        )  # the fields may hold placeholders that __init__ refuses
         for name, value in zip([*moving, *static], [*children, *kept], strict=True):
             object.__setattr__(instance, name, value)
         return instance

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import tree
+from ..convert import from_array
 from ..errors import GradientError
-from ..tensor import Tensor, from_array
+from ..tensor import Tensor
 from .transforms import jvp, vjp
 
 _STEP = {"float64": 1e-5, "float32": 1e-2, "float16": 1e-1}
@@ -24,7 +25,7 @@ def check_grads(
     tolerance: float | None = None,
     step: float | None = None,
 ) -> None:
-    """Check derivatives of `function` at `args` against central differences, along random directions.
+    """Check derivatives of `function` at `args` against central differences in random directions.
 
     Args:
         function: from trees of float tensors to a tree of tensors.
@@ -38,7 +39,9 @@ def check_grads(
         GradientError: a derivative is off; the message gives both numbers, the mode and the order.
 
     >>> import allumette_core as al
-    >>> al.check_grads(lambda x: al.sin(x) * x, [al.tensor([0.5, 2.0], dtype="float64", device="numpy")])
+    >>> al.check_grads(
+    ...     lambda x: al.sin(x) * x, [al.tensor([0.5, 2.0], dtype="float64", device="numpy")]
+    ... )
     """
     generator = np.random.default_rng(seed)
     primals = tuple(args)
@@ -57,9 +60,7 @@ def check_grads(
     if "rev" in modes:
         value = function(*primals)
         cotangent = _directions(value, generator)
-        check_grads(
-            lambda *x: vjp(function, *x)[1](cotangent), primals, order - 1, modes, *deeper
-        )
+        check_grads(lambda *x: vjp(function, *x)[1](cotangent), primals, order - 1, modes, *deeper)
 
 
 def _directions(value: Any, generator: np.random.Generator) -> Any:

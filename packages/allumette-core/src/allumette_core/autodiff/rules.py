@@ -1,7 +1,7 @@
 """Derivatives as data: one line a primitive, from which vjp and jvp both follow.
 
-A rule is a tuple with one `term` for each input (None: no derivative). With `t` the cotangent of the
-output (or the tangent of the input), `y` the output, `xs` the inputs and then the parameters:
+A rule is a tuple with one `term` for each input (None: no derivative). With `t` the cotangent of
+the output (or the tangent of the input), `y` the output, `xs` the inputs and then the parameters:
 
 - `Pointwise`: `term(t, y, *xs)` multiplies t by the partial derivative. It serves both directions,
   because a diagonal matrix is its own transpose.
@@ -18,8 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from .. import functions as F
 from .. import expr
+from .. import functions as F
 from .. import primitives as P
 from ..primitives import Params, Primitive
 from ..shapes import Shape
@@ -97,7 +97,9 @@ def _unslice(t: Tensor, y: Tensor, x: Tensor, starts: Shape, stops: Shape, steps
         for start, size, step in zip(starts, t.shape, steps, strict=True)
     ]
     hi = tuple(n - end for n, end in zip(x.shape, used, strict=True))
-    return bind(P.pad, t, F.zeros((), t.dtype, t.device), params=(starts, hi, tuple(s - 1 for s in steps)))
+    return bind(
+        P.pad, t, F.zeros((), t.dtype, t.device), params=(starts, hi, tuple(s - 1 for s in steps))
+    )
 
 
 def _unconcat(i: int) -> Term:
@@ -128,7 +130,9 @@ def _spread(t: Tensor, y: Tensor, x: Tensor, axes: Shape) -> Tensor:
     return bind(P.broadcast, keep_axes(t, axes, x.shape), params=(x.shape,))
 
 
-def _pad_value(t: Tensor, y: Tensor, x: Tensor, value: Tensor, lo: Shape, hi: Shape, interior: Shape) -> Tensor:
+def _pad_value(
+    t: Tensor, y: Tensor, x: Tensor, value: Tensor, lo: Shape, hi: Shape, interior: Shape
+) -> Tensor:
     everything, inside = F.sum(t), F.sum(_pick(t, lo, x.shape, interior))
     return F.reshape(everything - inside, ())
 
@@ -138,29 +142,46 @@ def _ungather(t: Tensor, y: Tensor, x: Tensor, indices: Tensor, axis: int) -> Te
     return bind(P.scatter, F.zeros(x.shape, t.dtype, t.device), nearest, t, params=(axis, "add"))
 
 
-def _scattered_base(t: Tensor, y: Tensor, x: Tensor, indices: Tensor, updates: Tensor, axis: int, mode: str) -> Tensor:
+def _scattered_base(
+    t: Tensor, y: Tensor, x: Tensor, indices: Tensor, updates: Tensor, axis: int, mode: str
+) -> Tensor:
     if mode == "add":
         return t
     return bind(P.scatter, t, indices, F.zeros_like(updates), params=(axis, mode))
 
 
-def _scattered_updates(t: Tensor, y: Tensor, x: Tensor, indices: Tensor, updates: Tensor, axis: int, mode: str) -> Tensor:
+def _scattered_updates(
+    t: Tensor, y: Tensor, x: Tensor, indices: Tensor, updates: Tensor, axis: int, mode: str
+) -> Tensor:
     """What each update put in: all that are in bounds for "add", the last of equals for "set"."""
     size = x.shape[axis]
     written = (indices >= 0) & (indices < size)
     if mode == "set":
         order = F.reshape(F.arange(indices.size, device=t.device), indices.shape)
-        last = bind(P.scatter, F.zeros((size,), order.dtype, t.device) - 1, indices, order, params=(0, "set"))
+        last = bind(
+            P.scatter,
+            F.zeros((size,), order.dtype, t.device) - 1,
+            indices,
+            order,
+            params=(0, "set"),
+        )
         written = written & (bind(P.gather, last, indices, params=(0,)) == order)
     shape = (1,) * axis + indices.shape + (1,) * (x.ndim - axis - 1)
     return F.where(F.reshape(written, shape), bind(P.gather, t, indices, params=(axis,)), 0)
 
 
-def _dot_adjoint(t: Tensor, other: Tensor, of: Shape, mine: tuple[Shape, Shape], theirs: tuple[Shape, Shape], first: bool) -> Tensor:
+def _dot_adjoint(
+    t: Tensor,
+    other: Tensor,
+    of: Shape,
+    mine: tuple[Shape, Shape],
+    theirs: tuple[Shape, Shape],
+    first: bool,
+) -> Tensor:
     """The adjoint of dot_general with respect to one operand, whose rank is `len(of)`.
 
     The output is (batch, free axes of a, free axes of b): contract it with the other operand over
-    the other's free axes, which leaves (batch, my free, my contracted), and put these back in place.
+    the other's free axes, which leaves (batch, my free, my contracted), and put these in place.
     """
     (my_contract, my_batch), (their_contract, their_batch) = mine, theirs
     my_free = [i for i in range(len(of)) if i not in my_contract and i not in my_batch]
@@ -177,11 +198,15 @@ def _dot_adjoint(t: Tensor, other: Tensor, of: Shape, mine: tuple[Shape, Shape],
     return out if axes == tuple(range(len(of))) else bind(P.permute, out, params=(axes,))
 
 
-def _dot_left(t: Tensor, y: Tensor, a: Tensor, b: Tensor, ac: Shape, bc: Shape, ab: Shape, bb: Shape) -> Tensor:
+def _dot_left(
+    t: Tensor, y: Tensor, a: Tensor, b: Tensor, ac: Shape, bc: Shape, ab: Shape, bb: Shape
+) -> Tensor:
     return _dot_adjoint(t, b, a.shape, (ac, ab), (bc, bb), True)
 
 
-def _dot_right(t: Tensor, y: Tensor, a: Tensor, b: Tensor, ac: Shape, bc: Shape, ab: Shape, bb: Shape) -> Tensor:
+def _dot_right(
+    t: Tensor, y: Tensor, a: Tensor, b: Tensor, ac: Shape, bc: Shape, ab: Shape, bb: Shape
+) -> Tensor:
     return _dot_adjoint(t, a, b.shape, (bc, bb), (ac, ab), False)
 
 

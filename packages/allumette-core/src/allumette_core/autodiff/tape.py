@@ -6,15 +6,25 @@ directions walk it once, and make new graph: derivatives of derivatives need not
 
 from collections.abc import Sequence
 
-from .. import functions as F
 from .. import expr
+from .. import functions as F
 from .. import primitives as P
+from ..convert import cast
 from ..decompositions import DECOMPOSITIONS
 from ..dtypes import is_float
 from ..errors import GradientError
 from ..expr import Node
-from ..tensor import Tensor, cast
-from .rules import CONSTANT, RULES, Bilinear, Linear, Pointwise, Weighted, bind, keep_axes, unbroadcast
+from ..tensor import Tensor
+from .rules import (
+    CONSTANT,
+    RULES,
+    Bilinear,
+    Linear,
+    Weighted,
+    bind,
+    keep_axes,
+    unbroadcast,
+)
 
 
 class Tape:
@@ -26,9 +36,7 @@ class Tape:
         reached = set(stops)
         self.variables = list(variables)
         self.steps: list[tuple[Node, tuple[Node, ...]]] = []
-        self.tracked = expr.ancestors(
-            outputs, lambda node: node.tracked and node.serial >= first
-        )
+        self.tracked = expr.ancestors(outputs, lambda node: node.tracked and node.serial >= first)
         for node in self.tracked:
             inputs = node.inputs
             if node.serial in stops or not any(i.serial in reached for i in inputs):

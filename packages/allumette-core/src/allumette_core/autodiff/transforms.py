@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
-from .. import functions as F
 from .. import expr, tree
+from .. import functions as F
 from ..dtypes import is_float
 from ..errors import DTypeError, GradientError, ShapeError
 from ..expr import Node
@@ -71,7 +71,9 @@ class _Linearized:
             if node.serial in self.tape.reached:
                 start[node.serial] = start[node.serial] + t if node.serial in start else t
         got = self.tape.pull(start)
-        return [got[v.serial] if v.serial in got else F.zeros_like(Tensor(v)) for v in self.variables]
+        return [
+            got[v.serial] if v.serial in got else F.zeros_like(Tensor(v)) for v in self.variables
+        ]
 
 
 def _split_aux(name: str, result: Any) -> tuple[Any, Any]:
@@ -80,9 +82,7 @@ def _split_aux(name: str, result: Any) -> tuple[Any, Any]:
     return result
 
 
-def vjp(
-    function: Callable[..., Any], *primals: Any, has_aux: bool = False
-) -> tuple[Any, ...]:
+def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """`(function(*primals), pull)`; `pull(cotangent)` gives the tuple of cotangents of `primals`.
 
     Args:
@@ -104,7 +104,9 @@ def vjp(
         given, structure = tree.flatten(cotangent)
         if structure != run.out_structure:
             raise ShapeError(f"vjp: cotangent is {structure}, the value is {run.out_structure}")
-        cotangents = [_like("vjp: cotangent", v, n) for v, n in zip(given, run.outputs, strict=True)]
+        cotangents = [
+            _like("vjp: cotangent", v, n) for v, n in zip(given, run.outputs, strict=True)
+        ]
         pulled: tuple[Any, ...] = tree.unflatten(run.structure, run.pull(cotangents))
         return pulled
 
@@ -113,7 +115,11 @@ def vjp(
 
 def _like(name: str, value: Any, node: Node) -> Tensor:
     """`value` as a tensor of the dtype of `node`, whose shape it must have."""
-    t = value if isinstance(value, Tensor) else F.asarray(value, dtype=node.dtype, device=node.device)
+    t = (
+        value
+        if isinstance(value, Tensor)
+        else F.asarray(value, dtype=node.dtype, device=node.device)
+    )
     if t.shape != node.shape:
         raise ShapeError(f"{name} has shape {t.shape}, but the value has {node.shape}")
     return t if t.dtype == node.dtype else F.astype(t, node.dtype)
@@ -133,7 +139,7 @@ def jvp(
 
     >>> import allumette_core as al
     >>> x = al.tensor(3.0, device="numpy")
-    >>> al.jvp(lambda x: x ** 2, [x], [al.ones_like(x)])[1].item()
+    >>> al.jvp(lambda x: x**2, [x], [al.ones_like(x)])[1].item()
     6.0
     """
     run = _Linearized("jvp", function, tuple(primals), False)
@@ -144,9 +150,7 @@ def jvp(
         v.serial: _like("jvp: tangent", t, v) for t, v in zip(given, run.variables, strict=True)
     }
     got = run.tape.push(start)
-    out = [
-        got[n.serial] if n.serial in got else F.zeros_like(Tensor(n)) for n in run.outputs
-    ]
+    out = [got[n.serial] if n.serial in got else F.zeros_like(Tensor(n)) for n in run.outputs]
     return run.value, tree.unflatten(run.out_structure, out)
 
 
@@ -168,7 +172,9 @@ def value_and_grad(
         DTypeError: an argument to differentiate is not of a float dtype.
 
     >>> import allumette_core as al
-    >>> value, g = al.value_and_grad(lambda w: (w["a"] ** 2).sum())({"a": al.ones(2, device="numpy")})
+    >>> value, g = al.value_and_grad(lambda w: (w["a"] ** 2).sum())(
+    ...     {"a": al.ones(2, device="numpy")}
+    ... )
     >>> value.item(), g["a"].tolist()
     (2.0, [2.0, 2.0])
     """
@@ -201,7 +207,9 @@ def value_and_grad(
 
 def _seed(name: str, node: Node) -> Tensor:
     if node.shape != ():
-        raise GradientError(f"{name}: needs a scalar, got shape {node.shape}; reduce it, e.g. .sum()")
+        raise GradientError(
+            f"{name}: needs a scalar, got shape {node.shape}; reduce it, e.g. .sum()"
+        )
     if not is_float(node.dtype):
         raise GradientError(f"{name}: needs a float, got {node.dtype}")
     return F.ones((), node.dtype, node.device)
@@ -215,7 +223,7 @@ def grad(
     With `has_aux`, it gives `(gradient, aux)`.
 
     >>> import allumette_core as al
-    >>> al.grad(al.grad(lambda x: x ** 3))(al.tensor(2.0, device="numpy")).item()
+    >>> al.grad(al.grad(lambda x: x**3))(al.tensor(2.0, device="numpy")).item()
     12.0
     """
     both = value_and_grad(function, argnums, has_aux)
@@ -279,7 +287,9 @@ def backward(loss: Tensor) -> Gradients:
     """
     seed = _seed("backward", loss._node)
     parameters = [
-        node for node in expr.ancestors([loss._node], lambda n: n.tracked) if expr.is_parameter(node)
+        node
+        for node in expr.ancestors([loss._node], lambda n: n.tracked)
+        if expr.is_parameter(node)
     ]
     if not parameters:
         raise GradientError(

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from .. import functions as F
 from .. import expr, tree
+from .. import functions as F
 from .. import primitives as P
 from ..decompositions import DECOMPOSITIONS
 from ..errors import ArgumentError, ShapeError
@@ -43,7 +43,9 @@ def _up(axes: Shape) -> Shape:
     return tuple(a + 1 for a in axes)
 
 
-def _elementwise(primitive: Primitive, xs: list[Tensor], batched: list[bool], params: Params) -> Tensor:
+def _elementwise(
+    primitive: Primitive, xs: list[Tensor], batched: list[bool], params: Params
+) -> Tensor:
     rank = max(x.ndim - b for x, b in zip(xs, batched, strict=True))
     aligned = [_aligned(x, rank) if b else x for x, b in zip(xs, batched, strict=True)]
     return bind(primitive, *aligned, params=params)
@@ -79,7 +81,9 @@ def _concat(size: int, xs: list[Tensor], batched: list[bool], axis: int) -> Tens
     return bind(P.concat, *full, params=(axis + 1,))
 
 
-def _dot(size: int, xs: list[Tensor], batched: list[bool], ac: Shape, bc: Shape, ab: Shape, bb: Shape) -> Tensor:
+def _dot(
+    size: int, xs: list[Tensor], batched: list[bool], ac: Shape, bc: Shape, ab: Shape, bb: Shape
+) -> Tensor:
     (a, b), (first, second) = xs, batched
     if first and second:
         return bind(P.dot_general, a, b, params=(_up(ac), _up(bc), (0, *_up(ab)), (0, *_up(bb))))
@@ -120,13 +124,20 @@ def _scatter(size: int, xs: list[Tensor], batched: list[bool], axis: int, mode: 
     inside = (indices >= 0) & (indices < length)
     rows = F.where(inside, _own_rows(indices, size, length), -1)
     n = indices.ndim - 1
-    order = (0, *range(axis + 1, axis + 1 + n), *range(1, axis + 1), *range(axis + 1 + n, updates.ndim))
+    order = (
+        0,
+        *range(axis + 1, axis + 1 + n),
+        *range(1, axis + 1),
+        *range(axis + 1 + n, updates.ndim),
+    )
     out = bind(P.scatter, flat, rows, F.permute_dims(updates, order), params=(0, mode))
     return F.moveaxis(F.reshape(out, (size, length, *rest)), 1, axis + 1)
 
 
 def _along(primitive: Primitive) -> Rule:
-    return _shifted(primitive, lambda n, axes: ((_up(axes),) if isinstance(axes, tuple) else (axes + 1,)))
+    return _shifted(
+        primitive, lambda n, axes: (_up(axes),) if isinstance(axes, tuple) else (axes + 1,)
+    )
 
 
 RULES: dict[Primitive, Rule] = {
@@ -142,7 +153,10 @@ RULES: dict[Primitive, Rule] = {
     P.dot_general: _dot,
     P.gather: _gather,
     P.scatter: _scatter,
-} | {p: _along(p) for p in P.PRIMITIVES.values() if p.kind in (Kind.REDUCE, Kind.SCAN, Kind.SORT)}
+}
+RULES |= {
+    p: _along(p) for p in P.PRIMITIVES.values() if p.kind in (Kind.REDUCE, Kind.SCAN, Kind.SORT)
+}
 
 
 def _batched(node: Node, size: int, xs: list[Tensor], batched: list[bool]) -> Tensor:
@@ -152,11 +166,11 @@ def _batched(node: Node, size: int, xs: list[Tensor], batched: list[bool]) -> Te
         return _elementwise(primitive, xs, batched, node.params)
     if primitive in RULES:
         return RULES[primitive](size, xs, batched, *node.params)
-    stand_ins = [expr.placeholder(source.shape, source.dtype, source.device) for source in node.inputs]
+    stand_ins = [
+        expr.placeholder(source.shape, source.dtype, source.device) for source in node.inputs
+    ]
     out = DECOMPOSITIONS[primitive](*map(Tensor, stand_ins), *node.params)
-    known = {
-        s.serial: (x, b) for s, x, b in zip(stand_ins, xs, batched, strict=True)
-    }
+    known = {s.serial: (x, b) for s, x, b in zip(stand_ins, xs, batched, strict=True)}
     return _replay([out._node], known, size)[0][0]
 
 
@@ -184,9 +198,7 @@ def _axes(name: str, axes: Any, count: int) -> list[int | None]:
     return spread
 
 
-def vmap(
-    function: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0
-) -> Callable[..., Any]:
+def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable[..., Any]:
     """`function` of one example as a function of a batch of them.
 
     Args:
@@ -237,7 +249,9 @@ def vmap(
 
 def _one_size(batches: set[int]) -> int:
     if not batches:
-        raise ArgumentError("vmap: no argument has a batch axis; give one an in_axes that is not None")
+        raise ArgumentError(
+            "vmap: no argument has a batch axis; give one an in_axes that is not None"
+        )
     if len(batches) > 1:
         raise ShapeError(f"vmap: batch axes have different sizes: {sorted(batches)}")
     return batches.pop()
@@ -257,7 +271,9 @@ def jacrev(function: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
             return function(*args[:argnum], x, *args[argnum + 1 :])
 
         value, pull = vjp(of, args[argnum])
-        basis = F.reshape(F.eye(value.size, dtype=value.dtype, device=value.device), (value.size, *value.shape))
+        basis = F.reshape(
+            F.eye(value.size, dtype=value.dtype, device=value.device), (value.size, *value.shape)
+        )
         rows: Tensor = vmap(lambda t: pull(t)[0])(basis)
         return F.reshape(rows, value.shape + rows.shape[1:])
 
@@ -289,7 +305,7 @@ def hessian(function: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]
     """The matrix of second derivatives of a scalar function: `x.shape + x.shape`.
 
     >>> import allumette_core as al
-    >>> al.hessian(lambda x: al.sum(x ** 3))(al.tensor([1.0, 2.0], device="numpy")).tolist()
+    >>> al.hessian(lambda x: al.sum(x**3))(al.tensor([1.0, 2.0], device="numpy")).tolist()
     [[6.0, 0.0], [0.0, 12.0]]
     """
     return jacfwd(jacrev(function, argnum), argnum)

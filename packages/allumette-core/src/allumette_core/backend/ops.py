@@ -6,7 +6,7 @@ from typing import Any
 
 from ..compiler.decompose import lower
 from ..compiler.program import Instruction, Program
-from ..primitives import Primitive
+from ..primitives import Primitive, full
 from ..profile import recorders
 from .spec import Backend, Buffer, Executable
 
@@ -50,21 +50,31 @@ class OpBackend(Backend):
         """Nothing to wait for: kernels have finished when they return."""
 
 
+def _is_literal(instruction: Instruction) -> bool:
+    """Whether the instruction makes one number: done once, when the program is compiled."""
+    return instruction.primitive is full and instruction.params[0] == ()
+
+
 class Interpreter:
     """Runs the instructions of a program in order, dropping each value after its last use."""
 
     def __init__(self, program: Program, kernels: Sequence[tuple[Kernel, str]]) -> None:
         self.outputs = program.outputs
-        self.blank: list[Buffer] = [None] * len(program.instructions)
+        self.blank: list[Buffer] = [
+            kernel(*i.params) if _is_literal(i) else None
+            for i, (kernel, _) in zip(program.instructions, kernels, strict=True)
+        ]
         self.modes = [
             (i.primitive.name, mode)
             for i, (_, mode) in zip(program.instructions, kernels, strict=True)
+            if not _is_literal(i)
         ]
         self.steps: list[Step] = [
             (kernel, i.inputs, i.params, position + program.num_inputs, dying)
             for position, (i, (kernel, _), dying) in enumerate(
                 zip(program.instructions, kernels, program.last_uses, strict=True)
             )
+            if not _is_literal(i)
         ]
 
     def __call__(self, buffers: Sequence[Buffer]) -> list[Buffer]:

@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from .. import primitives as P
+from .. import shapes
 from ..compiler.program import Program
 from ..dtypes import DEFAULT_INT, DType
 from ..primitives import Primitive
@@ -21,7 +22,7 @@ from .spec import BackendInfo, Capabilities, Executable, MemoryStats
 Array = NDArray[Any]
 
 
-def _wide(x: Array) -> DType | None:
+def _wide(x: Array) -> DType:
     """The dtype to accumulate in: float16 adds up in float32, everything else in its own."""
     return np.dtype("float32") if x.dtype == np.float16 else x.dtype
 
@@ -36,7 +37,7 @@ def _erf(x: Array) -> Array:
 
 
 def _logistic(x: Array) -> Array:
-    return 1 / (1 + np.exp(-x))  # type: ignore[no-any-return]
+    return 1 / (1 + np.exp(-x))
 
 
 def _pow(x: Array, y: Array) -> Array:
@@ -70,7 +71,7 @@ def _slice(x: Array, starts: Shape, stops: Shape, steps: Shape) -> Array:
 
 
 def _pad(x: Array, value: Array, lo: Shape, hi: Shape, interior: Shape) -> Array:
-    out = np.full(P.shapes.pad(x.shape, lo, hi, interior), value, x.dtype)
+    out = np.full(shapes.pad(x.shape, lo, hi, interior), value, x.dtype)
     steps = tuple(inner + 1 for inner in interior)
     stops = tuple(
         low + max(size - 1, 0) * step + (size > 0)
@@ -95,11 +96,12 @@ def _fold(
 ) -> Array:
     out = np.zeros(shape, _wide(x))
     for element in product(*map(range, sizes)):
-        index = [slice(None)] * len(shape)
+        index: list[Any] = [slice(None)] * len(shape)
         for axis, at, stride, dilation in zip(axes, element, strides, dilations, strict=True):
             start = at * dilation
             index[axis] = slice(start, start + (x.shape[axis] - 1) * stride + 1, stride)
-        out[tuple(index)] += x[(..., *element)]
+        window: tuple[Any, ...] = (..., *element)
+        out[tuple(index)] += x[window]
     return out.astype(x.dtype, copy=False)
 
 
@@ -110,12 +112,8 @@ _BLOCK = 1024  # rows added one after another before blocks are added up: bounds
 
 def _sum(x: Array, axes: Shape) -> Array:
     if axes == (0,) and x.ndim > 1 and x.shape[0] > _BLOCK and x.dtype.kind == "f":
-        x = np.add.reduceat(x, np.arange(0, x.shape[0], _BLOCK), axis=0, dtype=_wide_of(x))
-    return np.sum(x, axis=axes, dtype=_wide_of(x)).astype(x.dtype)
-
-
-def _wide_of(x: Array) -> Any:
-    return _wide(x)
+        x = np.add.reduceat(x, np.arange(0, x.shape[0], _BLOCK), axis=0, dtype=_wide(x))
+    return np.sum(x, axis=axes, dtype=_wide(x)).astype(x.dtype)
 
 
 def _prod(x: Array, axes: Shape) -> Array:
@@ -145,7 +143,7 @@ def _dot_general(
     a: Array, b: Array, a_contract: Shape, b_contract: Shape, a_batch: Shape, b_batch: Shape
 ) -> Array:
     """One matmul of (batch, rows, contracted) by (batch, contracted, columns)."""
-    shape = P.shapes.dot_general(a.shape, b.shape, a_contract, b_contract, a_batch, b_batch)
+    shape = shapes.dot_general(a.shape, b.shape, a_contract, b_contract, a_batch, b_batch)
     if a.size == 0 or b.size == 0:
         return np.zeros(shape, a.dtype)
     batch, contracted = shape[: len(a_batch)], len(a_contract)
@@ -171,7 +169,11 @@ def _scatter(x: Array, indices: Array, updates: Array, axis: int, mode: str) -> 
     out = np.moveaxis(np.array(x, dtype=_wide(x)), axis, 0)
     flat = np.asarray(indices).reshape(-1)
     rest = out.shape[1:]
-    order = (*range(axis, axis + indices.ndim), *range(axis), *range(axis + indices.ndim, x.ndim - 1 + indices.ndim))
+    order = (
+        *range(axis, axis + indices.ndim),
+        *range(axis),
+        *range(axis + indices.ndim, x.ndim - 1 + indices.ndim),
+    )
     rows = updates.transpose(order).reshape(flat.shape + rest)
     inside = (flat >= 0) & (flat < x.shape[axis])
     if not inside.all():

@@ -34,7 +34,10 @@ class Instruction(NamedTuple):
     @property
     def key(self) -> Any:
         # 0.0 == -0.0 and nan != nan: a literal is told by how it is written, not by equality.
-        params = repr(self.params) if self.primitive is full else self.params
+        params = self.params
+        if self.primitive is full:
+            shape, value, dtype = params
+            params = shape, repr(value), dtype
         return self.primitive.name, self.inputs, params
 
 
