@@ -41,15 +41,17 @@ class Finder:
     def candidates(self) -> tuple[Candidate, ...]:
         """Every claim to be a backend, the built-in one first; imports nothing."""
         found = self._found
-        if found is not None:
-            return found
-        with self._lock:
-            plugins: dict[tuple[str, str], Plugin] = {}
-            self._found = tuple(
-                Candidate(c, plugins.setdefault((c.distribution, c.value), Plugin(c)))
-                for c in (_builtin(), *self._scan(BACKENDS))
-            )
-            return self._found
+        if found is None:
+            with self._lock:
+                found = self._found = self._found or self._candidates()
+        return found
+
+    def _candidates(self) -> tuple[Candidate, ...]:
+        plugins: dict[tuple[str, str], Plugin] = {}
+        return tuple(
+            Candidate(c, plugins.setdefault((c.distribution, c.value), Plugin(c)))
+            for c in (_builtin(), *self._scan(BACKENDS))
+        )
 
     def claimed(self, name: str) -> list[Candidate]:
         """Every claim to `name`, also those that are refused."""
