@@ -280,7 +280,7 @@ class Tensor:
     def __pow__(self, other: ArrayLike) -> Tensor: return F.pow(self, other)
     def __rpow__(self, other: ArrayLike) -> Tensor: return F.pow(other, self)
     def __ipow__(self, other: ArrayLike) -> Tensor:
-        return self._into(F.pow(self, other))  # type: ignore[misc]  # three-argument pow
+        return self._into(F.pow(self, other))
     def __matmul__(self, other: ArrayLike) -> Tensor: return F.matmul(self, other)
     def __rmatmul__(self, other: ArrayLike) -> Tensor: return F.matmul(other, self)
     def __imatmul__(self, other: ArrayLike) -> Tensor: return self._into(F.matmul(self, other))

@@ -16,6 +16,7 @@ from ..compiler.program import Program
 from ..dtypes import DEFAULT_INT, DType
 from ..primitives import Primitive
 from ..shapes import Shape
+from ..threefry import threefry
 from .ops import Kernel, OpBackend
 from .spec import BackendInfo, Capabilities, Executable, MemoryStats
 
@@ -117,7 +118,8 @@ def _sum(x: Array, axes: Shape) -> Array:
 
 
 def _prod(x: Array, axes: Shape) -> Array:
-    return np.prod(x, axis=axes, dtype=_wide(x)).astype(x.dtype)
+    out: Array = np.prod(x, axis=axes, dtype=_wide(x))
+    return out.astype(x.dtype)
 
 
 def _arg(function: Callable[..., Any]) -> Kernel:
@@ -155,7 +157,7 @@ def _dot_general(
     if contracted != 1 or right.ndim != len(batch) + 2:
         right = right.reshape(*batch, inner, -1)
     wide = _wide(a)
-    product_ = np.matmul(left.astype(wide, copy=False), right.astype(wide, copy=False))
+    product_: Array = np.matmul(left.astype(wide, copy=False), right.astype(wide, copy=False))
     return product_.reshape(shape).astype(a.dtype, copy=False)
 
 
@@ -185,31 +187,12 @@ def _scatter(x: Array, indices: Array, updates: Array, axis: int, mode: str) -> 
     return np.moveaxis(out, 0, axis).astype(x.dtype, copy=False)
 
 
-_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-
-
-def threefry(key: Array, high: Array, low: Array) -> tuple[Array, Array]:
-    """Threefry-2x32 with 20 rounds of the counters (high, low): Salmon et al., "Parallel random
-    numbers: as easy as 1, 2, 3", 2011. All uint32."""
-    k0, k1 = np.uint32(key[0]), np.uint32(key[1])
-    schedule = (k0, k1, k0 ^ k1 ^ np.uint32(0x1BD11BDA))
-    a, b = high + schedule[0], low + schedule[1]
-    for group in range(5):
-        for rotation in _ROTATIONS[group % 2]:
-            a = a + b
-            b = ((b << np.uint32(rotation)) | (b >> np.uint32(32 - rotation))) ^ a
-        a = a + schedule[(group + 1) % 3]
-        b = b + schedule[(group + 2) % 3] + np.uint32(group + 1)
-    return a, b
-
-
 def _random_bits(key: Array, shape: Shape, dtype: DType) -> Array:
     counter = np.arange(math.prod(shape), dtype=np.uint64).reshape(shape)
     high, low = (counter >> np.uint64(32)).astype(np.uint32), counter.astype(np.uint32)
-    a, b = threefry(key, high, low)
-    if dtype == np.uint32:
-        return a ^ b
-    return (a.astype(np.uint64) << np.uint64(32)) | b
+    a, b = threefry(key[:1], key[1:], high.reshape(-1), low.reshape(-1))
+    wide: Array = (a.astype(np.uint64) << 32) | b if dtype == np.uint64 else a ^ b
+    return wide.reshape(shape)
 
 
 KERNELS: Mapping[Primitive, Kernel] = {
