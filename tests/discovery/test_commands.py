@@ -81,9 +81,3 @@ def test_doctor_reports_each_broken_command_on_one_line(doctor: Any) -> None:
     lines = doctor.stderr.splitlines()
     for name in ("sick", "lies", "echo"):
         assert any(line.startswith(f"warning: command '{name}' (t-") for line in lines)
-
-
-def test_backends_imports_no_command(allumette: Callable[..., Any]) -> None:
-    result = allumette("backends")
-    assert result.returncode == 0
-    assert "command" not in result.stderr

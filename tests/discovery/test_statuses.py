@@ -90,10 +90,14 @@ IDS = [f"{name}-{distribution}" for name, distribution, *_ in EXPECTED]
 
 
 @pytest.fixture(scope="module")
-def listed(allumette: Callable[..., Any]) -> Any:
-    result = allumette("backends", "--json")
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
+def listing(allumette: Callable[..., Any]) -> Any:
+    return allumette("backends", "--json")
+
+
+@pytest.fixture(scope="module")
+def listed(listing: Any) -> Any:
+    assert listing.returncode == 0, listing.stderr
+    return json.loads(listing.stdout)
 
 
 @pytest.fixture(scope="module")
@@ -212,10 +216,13 @@ def test_doctor_lists_the_commands_of_plugins(diagnosed: Any) -> None:
     assert states["echo", "t-echo-a"] == states["echo", "t-echo-b"] == "duplicate"
 
 
-def test_what_a_plugin_prints_does_not_spoil_the_json(allumette: Callable[..., Any]) -> None:
-    result = allumette("backends", "--json")
-    assert "bye" not in result.stdout
-    assert "bye" in result.stderr
+def test_what_a_plugin_prints_does_not_spoil_the_json(listing: Any) -> None:
+    assert "bye" not in listing.stdout
+    assert "bye" in listing.stderr
+
+
+def test_listing_backends_imports_no_command(listing: Any) -> None:
+    assert "command" not in listing.stderr
 
 
 def test_a_slow_import_is_noted(allumette: Callable[..., Any], slow_path: Any) -> None:

@@ -73,7 +73,8 @@ class Finder:
             return refused
         with candidate.plugin.lock:
             if candidate.status is None:
-                started = time.perf_counter()
+                # A plugin of several names was imported for the first of them.
+                started = time.perf_counter() - candidate.plugin.seconds
                 status = statuses.examine(candidate.claim, candidate.plugin)
                 seconds = round(time.perf_counter() - started, 4)
                 candidate.status = replace(status, seconds=seconds)
