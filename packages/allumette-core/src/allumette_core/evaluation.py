@@ -55,8 +55,8 @@ def refuse_reading() -> None:
     if state.trace is not None:
         raise TracingError(
             f"a value was read while jit traces {state.trace.name} ({user_line()}); inside jit "
-            "only shapes and dtypes are known: use al.where instead of if, return the value, or pass it "
-            "in as a static argument"
+            "only shapes and dtypes are known: use al.where instead of if, return the value, or "
+            "pass it in as a static argument"
         )
 
 

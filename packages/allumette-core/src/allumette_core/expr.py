@@ -95,8 +95,11 @@ class Node:
         return f"<Node {self.serial} {name} {self.dtype.name}{list(self.shape)}>"
 
 
-# Set by the evaluation module; a node deeper than MAX_PENDING_DEPTH has its inputs evaluated.
-evaluate_pending: Callable[[Iterable[Node]], None] = lambda nodes: None
+def _nothing(nodes: Iterable[Node]) -> None: ...
+
+
+# Set by the evaluation module: a node deeper than MAX_PENDING_DEPTH has its inputs evaluated.
+evaluate_pending: Callable[[Iterable[Node]], None] = _nothing
 
 
 def apply(primitive: Primitive, *inputs: Node, params: Params = ()) -> Node:
