@@ -5,41 +5,56 @@ A module says in `__all__` what of it is public.
 """
 
 from . import (
+    activations,
     contraction,
+    convolution,
     creation,
     derived,
     elementwise,
     gathering,
     indexing,
     linalg,
+    losses,
     manipulation,
+    nn,
+    pooling,
     reductions,
     scans,
     sorting,
     tiling,
 )
+from .activations import *
 from .contraction import *
+from .convolution import *
 from .creation import *
 from .derived import *
 from .elementwise import *
 from .gathering import *
 from .indexing import *
 from .linalg import *
+from .losses import *
 from .manipulation import *
+from .nn import *
+from .pooling import *
 from .reductions import *
 from .scans import *
 from .sorting import *
 from .tiling import *
 
 __all__: list[str] = []
+__all__ += activations.__all__
 __all__ += contraction.__all__
+__all__ += convolution.__all__
 __all__ += creation.__all__
 __all__ += derived.__all__
 __all__ += elementwise.__all__
 __all__ += gathering.__all__
 __all__ += indexing.__all__
 __all__ += linalg.__all__
+__all__ += losses.__all__
 __all__ += manipulation.__all__
+__all__ += nn.__all__
+__all__ += pooling.__all__
 __all__ += reductions.__all__
 __all__ += scans.__all__
 __all__ += sorting.__all__
