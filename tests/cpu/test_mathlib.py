@@ -1,0 +1,201 @@
+"""The transcendental functions of compiled kernels: error in ULPs, special values, vectorisation."""
+
+import ctypes
+import itertools
+import math
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from allumette_core.primitives import PRIMITIVES
+from allumette_cpu.mathlib import MATH
+from allumette_cpu.runtime import machine
+from allumette_cpu.scalars import I64, Scalars
+from llvmlite import ir
+from numpy.typing import NDArray
+
+mp = pytest.importorskip("mpmath")
+Array = NDArray[Any]
+
+# The largest error measured, in units in the last place, over what `arguments` draws.
+ULPS = {
+    # name: (float32, float64)
+    "exp": (1.0, 1.0), "expm1": (1.5, 2.0), "logistic": (2.5, 2.5), "tanh": (3.0, 3.0),
+    "sinh": (2.5, 2.5), "cosh": (1.5, 1.5), "log": (1.0, 1.0), "log1p": (1.5, 1.5),
+    "asinh": (0.51, 2.0), "acosh": (0.51, 3.0), "atanh": (0.51, 2.0), "sin": (0.51, 1.0),
+    "cos": (0.51, 1.0), "tan": (0.51, 2.0), "asin": (0.51, 2.5), "acos": (0.51, 1.5),
+    "atan": (0.51, 1.5), "erf": (1.0, 1.0), "pow": (0.51, 1.5), "atan2": (0.51, 2.0),
+}  # fmt: skip
+EXACT: dict[str, Callable[..., Any]] = {
+    "logistic": lambda x: 1 / (1 + mp.exp(-x)),
+    "pow": mp.power,
+}
+BINARY = ("pow", "atan2")
+
+
+@cache
+def module(name: str, dtype: str) -> Any:
+    """A loop over arrays that applies the function, after LLVM's optimiser."""
+    arity = 2 if name in BINARY else 1
+    pointer = ir.PointerType()
+    code = ir.Module()
+    kind = ir.FunctionType(ir.VoidType(), [I64] + [pointer] * (arity + 1))
+    function = ir.Function(code, kind, "loop")
+    for argument in function.args[1:]:
+        argument.add_attribute("noalias")
+    count, *sources, target = function.args
+    entry, body, end = (function.append_basic_block(n) for n in ("entry", "body", "end"))
+    b = ir.IRBuilder(entry)
+    b.cbranch(b.icmp_signed(">", count, I64(0)), body, end)
+    b.position_at_end(body)
+    i = b.phi(I64)
+    i.add_incoming(I64(0), entry)
+    s = Scalars(b, dtype)
+    values = [b.load(b.gep(p, [i], source_etype=s.float), typ=s.float) for p in sources]
+    b.store(MATH[PRIMITIVES[name]](s, *values), b.gep(target, [i], source_etype=s.float))
+    following = b.add(i, I64(1))
+    i.add_incoming(following, body)
+    b.cbranch(b.icmp_signed("==", following, count), end, body)
+    b.position_at_end(end)
+    b.ret_void()
+    return machine.optimised(str(code))
+
+
+@cache
+def compiled(name: str, dtype: str) -> Callable[..., Array]:
+    address = machine.load(machine.object_code(module(name, dtype)), ["loop"])["loop"]
+    pointers = [ctypes.c_void_p] * (3 if name in BINARY else 2)
+    call = ctypes.CFUNCTYPE(None, ctypes.c_int64, *pointers)(address)
+
+    def run(*arrays: Array) -> Array:
+        arrays = tuple(np.ascontiguousarray(x, dtype) for x in arrays)
+        out = np.empty_like(arrays[0])
+        call(out.size, *[x.ctypes.data for x in (*arrays, out)])
+        return out
+
+    return run
+
+
+def arguments(dtype: str, seed: int) -> Array:
+    """Numbers of every size, many of them where functions bend."""
+    rng, word = np.random.default_rng(seed), np.dtype(dtype.replace("float", "uint"))
+    bits = rng.integers(0, np.iinfo(word).max, 100, dtype=word, endpoint=True).view(dtype)
+    parts = [
+        *(bits, rng.normal(size=100), rng.normal(size=100) * 30, rng.uniform(-1.2, 1.2, 100)),
+        *(rng.uniform(0, 3, 50), 10.0 ** rng.uniform(-12, 3, 50), rng.uniform(-745, 710, 50)),
+        [0.5, 1, 2**-0.5, 2**0.5, math.pi / 4, math.pi / 2, math.pi, 1e22, 88.7, -87.5, 0.9999999],
+    ]
+    out = np.concatenate([np.asarray(part, dtype) for part in parts])
+    return out[np.isfinite(out)]
+
+
+def exact(name: str, *values: float) -> Any:
+    reach = 1400 if name in ("sin", "cos", "tan") else 200
+    with mp.workprec(reach):
+        try:
+            value = EXACT.get(name, getattr(mp, name, None))(*map(mp.mpf, values))
+        except ZeroDivisionError:
+            return mp.nan
+        return mp.nan if isinstance(value, mp.mpc) else value
+
+
+def ulps(got: float, wanted: Any, dtype: str) -> float:
+    """How far `got` is from `wanted`, in units of the last place of `wanted`."""
+    info = np.finfo(dtype)
+    with mp.workprec(200):
+        size = abs(wanted)
+        largest = mp.mpf(float(info.max)) + mp.mpf(2) ** (info.maxexp - info.nmant - 2)
+        if mp.isnan(wanted):
+            return 0.0 if math.isnan(got) else math.inf
+        if size >= largest:
+            return 0.0 if math.isinf(got) else math.inf
+        if not math.isfinite(got):
+            return math.inf
+        exponent = max(int(mp.floor(mp.log(size, 2))) if size else info.minexp, info.minexp)
+        return float(abs(mp.mpf(float(got)) - wanted) / mp.mpf(2) ** (exponent - info.nmant))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", [n for n in ULPS if n not in BINARY])
+def test_error_of_functions_of_one_number(name: str, dtype: str) -> None:
+    x = arguments(dtype, 1)
+    got = compiled(name, dtype)(x)
+    errors = [ulps(g, exact(name, float(v)), dtype) for g, v in zip(got, x, strict=True)]
+    worst = int(np.argmax(errors))
+    bound = ULPS[name][dtype == "float64"]
+    assert bound <= 4
+    assert errors[worst] <= bound, f"{name}({x[worst]!r}) = {got[worst]!r}: {errors[worst]} ULP"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", BINARY)
+def test_error_of_functions_of_two_numbers(name: str, dtype: str) -> None:
+    x, y = arguments(dtype, 2), np.random.default_rng(3).permutation(arguments(dtype, 4))
+    count = min(len(x), len(y))
+    x, y = x[:count], y[:count]
+    if name == "pow":
+        near = np.random.default_rng(5).uniform(0.5, 2, count).astype(dtype)
+        x = np.where(np.arange(count) % 2, np.abs(x), near)
+    got = compiled(name, dtype)(x, y)
+    errors = [
+        ulps(g, exact(name, float(a), float(b)), dtype) for g, a, b in zip(got, x, y, strict=True)
+    ]
+    worst = int(np.argmax(errors))
+    assert errors[worst] <= ULPS[name][dtype == "float64"], (x[worst], y[worst], got[worst])
+
+
+# 5.3e307 is the number of float64 closest to a multiple of pi / 2.
+@pytest.mark.parametrize("x", [6381956970095103.0 * 2.0**797, 1e22, 2.0**1023, 355.0, 3e15])
+def test_large_angles_are_reduced_exactly(x: float) -> None:
+    for name in ("sin", "cos", "tan"):
+        (got,) = compiled(name, "float64")(np.array([x]))
+        assert ulps(got, exact(name, x), "float64") <= ULPS[name][1], (name, got)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", [n for n in ULPS if n not in BINARY])
+def test_special_values_are_those_of_c(name: str, dtype: str) -> None:
+    tiny, large = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
+    x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1, -1, tiny, -tiny, large, -large], dtype)
+    library = {
+        "logistic": lambda v: 1 / (1 + np.exp(-v)),
+        "erf": np.vectorize(math.erf, otypes=[np.float64]),
+        **{f"a{n}": getattr(np, f"arc{n}") for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    }
+    with np.errstate(all="ignore"):
+        wanted = (library.get(name) or getattr(np, name))(x.astype(np.float64))
+        if name in ("sin", "cos", "tan"):
+            x, wanted = x[:9], wanted[:9]
+        wanted = wanted.astype(dtype)
+    got = compiled(name, dtype)(x)
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(wanted))
+    numbers = ~np.isnan(wanted)
+    np.testing.assert_array_equal(np.signbit(got[numbers]), np.signbit(wanted[numbers]))
+    np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", BINARY)
+def test_special_pairs_are_those_of_c(name: str, dtype: str) -> None:
+    values = [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 0.7, -0.7, math.inf, -math.inf, math.nan]
+
+    def c(x: float, y: float) -> float:
+        with np.errstate(all="ignore"):
+            return float((np.power if name == "pow" else np.arctan2)(x, y))
+
+    pairs = list(itertools.product(values, repeat=2))
+    got = compiled(name, dtype)(*np.array(pairs).T)
+    for (x, y), value in zip(pairs, got, strict=True):
+        wanted = c(x, y)
+        assert value == pytest.approx(wanted, rel=1e-6, nan_ok=True), (name, x, y)
+        assert math.isnan(wanted) or np.signbit(value) == np.signbit(wanted), (name, x, y)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", list(ULPS))
+def test_loops_are_vectorised(name: str, dtype: str) -> None:
+    text = str(module(name, dtype))
+    assert re.search(r"store <\d+ x (float|double)>", text), f"{name} runs one number at a time"
