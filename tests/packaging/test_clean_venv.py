@@ -25,7 +25,13 @@ class Venv:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+
+    def pip(self, *args: str) -> None:
+        python = str(self.folder / BIN / "python")
+        command = [sys.executable, "-m", "pip", "--python", python, *args]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"pip {args}\n{done.stdout}\n{done.stderr}"
 
     def run(self, command: str, *args: str, status: int = 0) -> str:
         hidden = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "ALLUMETTE_BACKEND"}
@@ -48,7 +54,7 @@ def _install(venv: Venv, dist: Path, *names: str, options: Iterable[str] = ()) -
     found = (wheel for name in names for wheel in dist.glob(f"{name.replace('-', '_')}-*.whl"))
     wheels = [str(wheel) for wheel in found]
     assert len(wheels) == len(names)
-    venv.run("python", "-m", "pip", "install", "--quiet", *wheels, *options)
+    venv.pip("install", "--quiet", *wheels, *options)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +72,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory, dist: Path, packages: l
 
 
 def test_core_alone_computes_a_gradient(core_alone: Venv) -> None:
-    core_alone.run("python", "-m", "pip", "check")
+    core_alone.pip("check")
     assert core_alone.python(GRADIENT).strip() == "[2.0, 4.0, 6.0]"
 
 
@@ -102,7 +108,7 @@ def test_the_lowest_versions_that_are_declared_work(
 def test_every_module_imports_with_what_its_package_declares(
     everything: Venv, packages: list[Any]
 ) -> None:
-    everything.run("python", "-m", "pip", "check")
+    everything.pip("check")
     for package in packages:
         extras = package.project.get("optional-dependencies", {})
         for path in sorted(package.source.rglob("*.py")):
