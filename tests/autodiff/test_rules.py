@@ -1,9 +1,8 @@
 """Every primitive has a derivative, says that it is constant, or decomposes into ones that have."""
 
+import allumette_core as al
 import numpy as np
 import pytest
-
-import allumette_core as al
 from allumette_core import primitives as P
 from allumette_core.autodiff import rules
 from allumette_core.autodiff import vmap as batching
@@ -184,7 +183,12 @@ def test_gather_outside_reads_the_nearest_and_its_gradient_goes_there():
 # ---- hot spots: where a derivative is a convention, or a limit ----------------------------------
 
 HOT = [
-    ("relu at 0 and -0", lambda x: al.where(x <= 0, 0.0, x), [0.0, -0.0, 1.0, -1.0], [0.0, 0.0, 1.0, 0.0]),
+    (
+        "relu at 0 and -0",
+        lambda x: al.where(x <= 0, 0.0, x),
+        [0.0, -0.0, 1.0, -1.0],
+        [0.0, 0.0, 1.0, 0.0],
+    ),
     ("abs at 0", al.abs, [0.0, -0.0, -3.0], [0.0, 0.0, -1.0]),
     ("sqrt at 0", al.sqrt, [0.0], [np.inf]),
     ("log at 0", al.log, [0.0], [np.inf]),

@@ -3,10 +3,9 @@
 import gc
 import weakref
 
+import allumette_core as al
 import numpy as np
 import pytest
-
-import allumette_core as al
 
 
 def t(values, **more):

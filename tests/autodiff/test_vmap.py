@@ -1,9 +1,8 @@
 """vmap, and the Jacobians made with it, against loops over examples."""
 
+import allumette_core as al
 import numpy as np
 import pytest
-
-import allumette_core as al
 from allumette_core import primitives as P
 from allumette_core.expr import apply
 
@@ -93,8 +92,7 @@ def test_scatter(axes, axis):
     scatter = bind(P.scatter, axis, "add")
     got = al.vmap(scatter, in_axes=axes)(*args)
     wanted = [
-        scatter(*[v[i] if a == 0 else v for v, a in zip(args, axes, strict=True)])
-        for i in range(4)
+        scatter(*[v[i] if a == 0 else v for v, a in zip(args, axes, strict=True)]) for i in range(4)
     ]
     np.testing.assert_allclose(np.asarray(got), np.stack(wanted), rtol=1e-12)
 

@@ -67,17 +67,23 @@ _Found: TypeAlias = tuple[Path, Any, str | None]
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two plain values are the same, in type and (for floats) in every bit."""
-    return type(a) is type(b) and (a == b or a != a) and repr(a) == repr(b)
+    """Whether two plain values are the same, in type and (for floats) in sign and as NaN."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, float):
+        return repr(a) == repr(b)
+    return bool(a == b)
 
 
-def find(function: Callable[..., Any], leaves: Sequence[Node], trace: "Trace") -> Captures:
-    """Sort `leaves`, which `trace` of `function` has reached besides its arguments.
+def find(roots: Sequence[Any], leaves: Sequence[Node], trace: "Trace") -> Captures:
+    """Sort `leaves`, which `trace` has reached besides its arguments, by what can be watched.
+
+    `roots` are the traced function and the arguments that are no tensors.
 
     Raises:
         TracingError: a tensor from outside that no path leads to.
     """
-    tensors, arrays, guards = _survey(function)
+    tensors, arrays, guards = _survey(roots)
     watched, paths, constants = [], [], []
     for node in leaves:
         array = trace.arrays.get(node.serial)
@@ -97,7 +103,7 @@ def find(function: Callable[..., Any], leaves: Sequence[Node], trace: "Trace") -
 
 
 def _survey(
-    function: Callable[..., Any],
+    roots: Sequence[Any],
 ) -> tuple[dict[int, Path], dict[int, Path], list[tuple[Path, Any]]]:
     """Paths to the tensors (by serial) and arrays (by id) within reach, and the plain values."""
     tensors: dict[int, Path] = {}
@@ -105,7 +111,7 @@ def _survey(
     plain: list[tuple[Path, Any, str | None]] = []
     names: set[str] = set()  # what the code mentions: only such plain values are guarded
     seen: set[int] = set()
-    queue: deque[_Found] = deque([(Path(function), function, None)])
+    queue: deque[_Found] = deque((Path(root), root, None) for root in roots)
     while queue and len(seen) < _MAX_VISITED:
         path, value, name = queue.popleft()
         if isinstance(value, _PLAIN):

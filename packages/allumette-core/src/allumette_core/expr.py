@@ -135,6 +135,7 @@ def apply(primitive: Primitive, *inputs: Node, params: Params = ()) -> Node:
         out.weak = primitive.kind is primitives.Kind.ELEMENTWISE
     if depth > MAX_PENDING_DEPTH and not abstract and state.trace is None:
         evaluate_pending(inputs)
+        out.depth = 1
     return out
 
 

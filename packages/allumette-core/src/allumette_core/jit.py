@@ -21,7 +21,7 @@ from . import expr, tree
 from .backend.registry import backend_of
 from .convert import from_array
 from .dtypes import as_dtype
-from .errors import ArgumentError, DeviceError
+from .errors import ArgumentError, DeviceError, TracingError
 from .evaluation import buffers_of, evaluate_nodes
 from .expr import DONATED, Node
 from .tensor import Tensor
@@ -89,17 +89,28 @@ class Jitted(Generic[A, R]):
     def _traced(
         self, key: Hashable, leaves: list[Any], structure: tree.TreeDef
     ) -> tuple[Traced, list[Tensor]]:
-        for traced in self._traces.get(key, ()):
-            captured = traced.captured()
-            if captured is not None:
-                return traced, captured
+        found = self._found(key)
+        if found is not None:
+            return found
         with self._lock:
+            found = self._found(key)  # another thread may have been faster
+            if found is not None:
+                return found
             traced = trace(self.function, leaves, structure, self._donated(structure, leaves))
             variants = [traced, *self._traces.pop(key, [])]
             self._traces[key] = variants[:_MAX_VARIANTS]
             if len(self._traces) > _MAX_SIGNATURES:
                 del self._traces[next(iter(self._traces))]
-        return traced, traced.captured() or []
+        captured = traced.captured()
+        if captured is None:
+            raise TracingError(f"jit: {self} changes a tensor that it captures; return it instead")
+        return traced, captured
+
+    def _found(self, key: Hashable) -> tuple[Traced, list[Tensor]] | None:
+        for traced in self._traces.get(key, ()):
+            if traced.fits() and (captured := traced.captured()) is not None:
+                return traced, captured
+        return None
 
     def _donated(self, structure: tree.TreeDef, leaves: list[Any]) -> frozenset[int]:
         """The positions of the donated leaves."""

@@ -60,6 +60,8 @@ class Tensor:
                 f"in-place: the result is {node.dtype}{list(node.shape)}, but the tensor is "
                 f"{old.dtype}{list(old.shape)}; assign the result to a name instead"
             )
+        if node.device is None:
+            node.device = old.device
         if expr.is_parameter(old):
             if node.tracked:
                 raise GradientError(

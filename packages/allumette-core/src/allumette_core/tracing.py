@@ -19,11 +19,19 @@ from .tensor import Tensor
 NUMBERS: Final = {int: "int", float: "float"}  # become inputs; a bool is nearly always a flag
 
 
-@dataclass(frozen=True, slots=True)
 class Static:
     """An argument whose value is part of the signature."""
 
-    value: Hashable
+    __slots__ = ("value",)
+
+    def __init__(self, value: Hashable) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Static) and captures.same(self.value, other.value)
+
+    def __hash__(self) -> int:
+        return hash(self.value)
 
 
 class Trace:
@@ -72,11 +80,12 @@ class Traced:
     results: tuple[Result, ...]
     made: tuple[Aval, ...]
 
+    def fits(self) -> bool:
+        """Whether the plain values that were baked in are what they were."""
+        return all(captures.same(path.read(), value) for path, value in self.guards)
+
     def captured(self) -> list[Tensor] | None:
-        """The captured inputs as they are now; None if this trace does not fit them."""
-        for path, value in self.guards:
-            if not captures.same(path.read(), value):
-                return None
+        """The captured inputs as they are now; None if one is not what this trace takes."""
         found = []
         for path, signature in zip(self.watched, self.signatures, strict=True):
             value = path.read()
@@ -103,14 +112,15 @@ def trace(
     outer, expr.state.trace = expr.state.trace, current
     try:
         stood = [_stand_in(leaf) for leaf in leaves]
-        arguments = [s for s in stood if isinstance(s, Tensor)]
+        arguments = [s._node for s in stood if isinstance(s, Tensor)]
         args, kwargs = tree.unflatten(structure, stood)
         result = function(*args, **kwargs)
     finally:
         expr.state.trace = outer
     numbers = {i: n for n, i in enumerate(i for i, s in enumerate(stood) if isinstance(s, Tensor))}
     donated = frozenset(numbers[i] for i in donated if i in numbers)
-    return _compile(function, current, [t._node for t in arguments], result, donated)
+    roots = (function, *(s for s in stood if not isinstance(s, Tensor)))
+    return _compile(roots, current, arguments, result, donated)
 
 
 def _stand_in(leaf: Any) -> Any:
@@ -124,7 +134,7 @@ def _stand_in(leaf: Any) -> Any:
 
 
 def _compile(
-    function: Callable[..., Any],
+    reachable: Sequence[Any],
     current: Trace,
     arguments: list[Node],
     result: Any,
@@ -136,7 +146,7 @@ def _compile(
     leaves, structure = tree.flatten(result)
     roots = [leaf._node for leaf in leaves if isinstance(leaf, Tensor)]
     _, reached = build(arguments, roots, (), outside)
-    found = captures.find(function, reached[len(arguments) :], current)
+    found = captures.find(reachable, reached[len(arguments) :], current)
     inputs = arguments + found.watched
     results, made = _results(leaves, inputs)
     program, _ = build(inputs + found.constants, made, donated, outside)
