@@ -11,7 +11,7 @@ from importlib.metadata import version as _version
 from .tensor import ArrayLike, Tensor, evaluate  # before functions: these need each other
 
 # isort: split
-from . import functions, tree
+from . import functions, random, tree
 from .autodiff.check import check_grads
 from .autodiff.transforms import (
     Gradients,
@@ -97,6 +97,7 @@ __all__ = [
     "load_metadata",
     "no_grad",
     "profile",
+    "random",
     "save",
     "set_default_device",
     "tree",

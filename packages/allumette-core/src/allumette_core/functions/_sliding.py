@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from operator import index
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from .. import expr
 from .. import primitives as P
@@ -41,9 +41,9 @@ def pads_of(name: str, padding: Padding, sizes: Shape, spans: Shape, strides: Sh
         )
     if isinstance(padding, str):
         raise ArgumentError(f"{name}: padding must be numbers, 'same' or 'valid', got {padding!r}")
+    given: Sequence[Any] = (padding,) * len(sizes) if isinstance(padding, int) else padding
     try:
-        given = (padding,) * len(sizes) if isinstance(padding, int) else tuple(padding)
-        pairs = [(p, p) if isinstance(p, int) else (int(p[0]), int(p[1])) for p in given]
+        pairs = [(p, p) if isinstance(p, int) else (index(p[0]), index(p[1])) for p in given]
     except (TypeError, IndexError):
         pairs = []
     if len(pairs) != len(sizes) or any(p < 0 for both in pairs for p in both):

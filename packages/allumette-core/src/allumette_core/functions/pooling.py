@@ -1,4 +1,4 @@
-"""The largest or the mean of each window, over any number of spatial axes; arguments as for conv."""
+"""The largest or the mean of each window along any number of axes; arguments as for conv."""
 
 from math import prod
 
