@@ -13,6 +13,7 @@ from .dtypes import (
     DType,
     Scalar,
     as_dtype,
+    cast_array,
     promote,
     promote_weak,
     weak_kind,
@@ -42,10 +43,10 @@ def as_node(value: ArrayLike, device: str | None = None, weak: bool = False) -> 
     """
     if isinstance(value, Tensor):
         return value._node
+    if isinstance(value, np.generic):  # before Python's float, which np.float64 derives from
+        return _literal(value.item(), as_dtype(value.dtype), False)
     if isinstance(value, _PYTHON):
         return _literal(value, _literal_dtype(value), weak)
-    if isinstance(value, np.generic):
-        return _literal(value.item(), as_dtype(value.dtype), False)
     return from_array(host_array(value), device)._node
 
 
@@ -61,7 +62,9 @@ def host_array(value: Any, dtype: DType | None = None) -> NDArray[Any]:
         ShapeError: nested lists of different lengths.
     """
     if isinstance(value, np.ndarray | np.generic):
-        return np.asarray(value, dtype or as_dtype(value.dtype))
+        own = as_dtype(value.dtype)
+        array = np.asarray(value, own)
+        return array if dtype is None or dtype == own else cast_array(array, dtype)
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -74,12 +77,13 @@ def host_array(value: Any, dtype: DType | None = None) -> NDArray[Any]:
     if array.size == 0 and dtype is None:
         wanted = DEFAULT_FLOAT
     if array.dtype.kind in "iu" and wanted.kind in "iu" and array.size:
-        _check_fits(int(array.min()), wanted)
-        _check_fits(int(array.max()), wanted)
-    return array.astype(wanted)
+        check_fits(int(array.min()), wanted)
+        check_fits(int(array.max()), wanted)
+    return cast_array(array, wanted)
 
 
-def _check_fits(value: int, dtype: DType) -> None:
+def check_fits(value: int, dtype: DType) -> None:
+    """Refuse an integer that `dtype` does not hold."""
     ends = np.iinfo(dtype)
     if not ends.min <= value <= ends.max:
         raise DTypeError(f"{value} does not fit {dtype}; pass dtype=al.int64, or a float dtype")
@@ -92,7 +96,7 @@ def _literal(value: Scalar, dtype: DType, weak: bool) -> Node:
     elif kind != "b":
         value = int(value)
         if not 0 <= value <= 127:
-            _check_fits(value, dtype)
+            check_fits(value, dtype)
     node = expr.literal(value, dtype)
     node.weak = weak
     return node
@@ -151,8 +155,8 @@ def floating(value: ArrayLike) -> Node:
     """The node of `value` in a float dtype: its own, or the default for integers and booleans."""
     if type(value) is Tensor and value._node.dtype.kind == "f":
         return value._node
-    if isinstance(value, _PYTHON):
-        return _literal(float(value), DEFAULT_FLOAT, True)
+    if type(value) in _PYTHON:
+        return _literal(float(value), DEFAULT_FLOAT, True)  # type: ignore[arg-type]
     node = as_node(value)
     return node if node.dtype.kind == "f" else cast(node, DEFAULT_FLOAT, node.weak)
 

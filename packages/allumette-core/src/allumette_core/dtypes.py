@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import DTypeError
 
@@ -119,3 +120,17 @@ def is_float(dtype: DType) -> bool:
 def is_integer(dtype: DType) -> bool:
     """Whether `dtype` is a signed or unsigned integer type."""
     return dtype.kind in "iu"
+
+
+def cast_array(x: NDArray[Any], dtype: DType) -> NDArray[Any]:
+    """`x` in `dtype`; a float goes to an integer towards zero, NaN to 0, overflow to the ends.
+
+    >>> cast_array(np.array([1.7, -1.7, np.nan, np.inf]), int8).tolist()
+    [1, -1, 0, 127]
+    """
+    if x.dtype.kind == "f" and dtype.kind in "iu":
+        ends = np.iinfo(dtype)
+        inside = np.where((x > ends.min) & (x < ends.max), x, 0).astype(dtype)
+        outside = np.where(x >= ends.max, ends.max, ends.min).astype(dtype)
+        return np.where((x >= ends.max) | (x <= ends.min), outside, inside)
+    return x.astype(dtype)

@@ -14,7 +14,7 @@ from typing import Any
 from .. import expr
 from .. import primitives as P
 from ..backend.registry import resolve_device
-from ..convert import as_node, from_array, host_array
+from ..convert import as_node, check_fits, from_array, host_array
 from ..dtypes import DEFAULT_FLOAT, DEFAULT_INT, DType, Scalar, as_dtype, int64
 from ..errors import ArgumentError, DTypeError, ShapeError
 from ..expr import Node
@@ -130,11 +130,10 @@ def full(
     [[7, 7], [7, 7]]
     """
     sizes = _shape("full", shape)
-    if not isinstance(fill_value, bool | int | float):
-        value = asarray(fill_value, dtype, device)
-        return broadcast_to(value, sizes)
-    natural = type(fill_value) if type(fill_value) in (bool, int, float) else float
-    wanted = as_dtype(natural if dtype is None else dtype)
+    kind = type(fill_value)
+    if kind not in (bool, int, float):
+        return broadcast_to(asarray(fill_value, dtype, device), sizes)
+    wanted = as_dtype(kind if dtype is None else dtype)
     value = host_array(fill_value, wanted).item()
     return _placed(expr.literal(value, wanted, sizes), device)
 
@@ -246,7 +245,8 @@ def arange(
         raise DTypeError("arange: the dtype must be an integer or a float, got bool")
     size = len(range(start, stop, step)) if whole else max(0, math.ceil((stop - start) / step))  # type: ignore[arg-type]
     if wanted.kind in "iu":
-        host_array([start, start + max(size - 1, 0) * step], wanted)  # refuses what does not fit
+        check_fits(int(start), wanted)
+        check_fits(int(start + max(size - 1, 0) * step), wanted)
     return _affine(size, start, step, wanted, device)
 
 
