@@ -7,29 +7,61 @@ import numpy as np
 import pytest
 from allumette_core import primitives as P
 from allumette_core.compiler.program import Aval, Instruction, Program
-from allumette_cpu.plan import Call, Plan, scratch_stride
-from allumette_cpu.runtime import bind
+from allumette_cpu.plan import Call, HostCall, Plan, scratch_stride
+from allumette_cpu.runtime import addresses
 from allumette_cpu.runtime.bind import Bound
 from allumette_cpu.runtime.memory import Allocator, Frames, plan_offsets
 
 F32 = np.dtype("float32")
 
-SQUARE = """
-def square(block, thread, args):
-    n, rows = args[0], args[1]
-    x, y = f32(args[2]), f32(args[3])
-    for i in range(block * rows, min(n, (block + 1) * rows)):
-        y[i] = x[i] * x[i]
+LOOP = """
+define void @{name}(i64 %block, i64 %thread, ptr %args) {{
+entry:
+  %n = load i64, ptr %args
+  %rows.at = getelementptr i64, ptr %args, i64 1
+  %rows = load i64, ptr %rows.at
+  %x.at = getelementptr i64, ptr %args, i64 2
+  %x = load ptr, ptr %x.at
+  %y.at = getelementptr i64, ptr %args, i64 3
+  %y = load ptr, ptr %y.at
+{before}
+  %lo = mul i64 %block, %rows
+  %end = add i64 %lo, %rows
+  %short = icmp slt i64 %end, %n
+  %hi = select i1 %short, i64 %end, i64 %n
+  br label %head
+head:
+  %i = phi i64 [ %lo, %entry ], [ %next, %body ]
+  %some = icmp slt i64 %i, %hi
+  br i1 %some, label %body, label %done
+body:
+  %source = getelementptr float, ptr %x, i64 %i
+  %v = load float, ptr %source
+{step}
+  %target = getelementptr float, ptr %y, i64 %i
+  store float %w, ptr %target
+  %next = add i64 %i, 1
+  br label %head
+done:
+  ret void
+}}
 """
-ADD_SCRATCH = f"""
-def add_scratch(block, thread, args):
-    n, rows, value = args[0], args[1], f64(args[5] * 0 + args[6])[0]
-    x, y = f32(args[2]), f32(args[3])
-    s = f32(args[4] + thread * {scratch_stride(16)})
-    s[0] = np.float32(value)
-    for i in range(block * rows, min(n, (block + 1) * rows)):
-        y[i] = x[i] + s[0]
-"""
+SQUARE = LOOP.format(name="square", before="", step="  %w = fmul float %v, %v")
+ADD_SCRATCH = LOOP.format(
+    name="add_scratch",
+    before=f"""
+  %scratch.at = getelementptr i64, ptr %args, i64 4
+  %scratch = load ptr, ptr %scratch.at
+  %offset = mul i64 %thread, {scratch_stride(16)}
+  %mine = getelementptr i8, ptr %scratch, i64 %offset
+  %value.at = getelementptr i64, ptr %args, i64 5
+  %value = load double, ptr %value.at
+  store double %value, ptr %mine""",
+    step="""
+  %again = load double, ptr %mine
+  %single = fptrunc double %again to float
+  %w = fadd float %v, %single""",
+)
 
 
 def program(n: int, outputs: int = 1) -> Program:
@@ -40,8 +72,12 @@ def program(n: int, outputs: int = 1) -> Program:
 
 def bound(n: int, threads: int, work: int = 10**9, blocks: int = 7) -> Bound:
     rows = -(-n // blocks)
-    first = Call(SQUARE, "square", blocks, (("const", n), ("const", rows), ("in", 0), ("temp", 0)), work)
-    last = Call(SQUARE, "square", blocks, (("const", n), ("const", rows), ("temp", 0), ("out", 0)), work)
+    first = Call(
+        SQUARE, "square", blocks, (("const", n), ("const", rows), ("in", 0), ("temp", 0)), work
+    )
+    last = Call(
+        SQUARE, "square", blocks, (("const", n), ("const", rows), ("temp", 0), ("out", 0)), work
+    )
     memory = Allocator()
     return Bound(program(n), Plan((first, last), (4 * n,)), threads, memory, Frames(memory))
 
@@ -56,10 +92,10 @@ def test_calls_of_a_plan_run_in_order_through_a_temporary(threads: int) -> None:
 
 
 def test_fallback_for_unknown_object_layouts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bind, "_known_layout", lambda: False)
+    monkeypatch.setattr(addresses, "_known_layout", lambda: False)
     x = np.arange(1000, dtype=np.float32)
     np.testing.assert_array_equal(bound(1000, 1)([x])[0], (x * x) * (x * x))
-    assert bind.addresses([x])[1] == -1
+    assert addresses.addresses([x])[1] == -1
 
 
 def test_an_aliased_output_is_the_input_written_in_place() -> None:
@@ -73,13 +109,29 @@ def test_an_aliased_output_is_the_input_written_in_place() -> None:
 
 
 def test_scratch_belongs_to_a_thread_and_floats_travel_as_bits() -> None:
-    source = ADD_SCRATCH.replace("f64(args[5] * 0 + args[6])[0]", "float_bits(args[5])")
     memory = Allocator()
     args = (("const", 999), ("const", 100), ("in", 0), ("out", 0), ("scratch", 16), ("float", 0.5))
-    call = Call(source, "add_scratch", 10, args, 10**9)
+    call = Call(ADD_SCRATCH, "add_scratch", 10, args, 10**9)
     run = Bound(program(999), Plan((call,)), 3, memory, Frames(memory))
     x = np.arange(999, dtype=np.float32)
     np.testing.assert_array_equal(run([x])[0], x + np.float32(0.5))
+
+
+def test_host_calls_take_their_place_between_native_ones() -> None:
+    aval, memory = Aval((10,), F32), Allocator()
+    args = (("const", 10), ("const", 10))
+    plan = Plan(
+        (
+            Call(SQUARE, "square", 1, (*args, ("in", 0), ("temp", 0))),
+            HostCall(P.flip, ((("temp", 0), aval),), ((0,),), (("temp", 1), aval)),
+            HostCall(P.cumsum, ((("temp", 1), aval),), (0,), (("temp", 2), aval)),
+            Call(SQUARE, "square", 1, (*args, ("temp", 2), ("out", 0))),
+        ),
+        (40, 40, 40),
+    )
+    x = np.arange(10, dtype=np.float32)
+    (out,) = Bound(program(10), plan, 1, memory, Frames(memory))([x])
+    np.testing.assert_array_equal(out, np.cumsum((x * x)[::-1]) ** 2)
 
 
 def test_several_threads_may_run_one_program() -> None:

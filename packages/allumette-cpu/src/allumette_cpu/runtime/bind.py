@@ -1,41 +1,49 @@
-"""A plan bound to addresses: what the native driver reads."""
+"""A plan bound to addresses: what the native driver reads, and what runs it."""
 
-import ctypes
 import struct
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
+from allumette_core.backend.reference import KERNELS
 from allumette_core.backend.spec import Buffer
-from allumette_core.compiler.program import Program
+from allumette_core.compiler.program import Aval, Program
+from numpy.typing import NDArray
 
-from ..plan import Plan, Ref, scratch_stride
-from . import cache as kernels
-from . import driver
+from ..plan import Call, HostCall, Plan, Ref, scratch_stride
+from . import driver, functions
+from .addresses import addresses
 from .memory import Allocator, Frames, plan_offsets
 
-SHARED_WORK = 20_000  # nanoseconds of work below which waking other threads costs more than it saves
+# Nanoseconds of work below which waking other threads costs more than it saves.
+SHARED_WORK = 20_000
 
 
 class Bound:
-    """A program that runs with one native call; safe to call from several threads at once."""
+    """A program with its memory laid out; safe to call from several threads at once.
+
+    Neighbouring native calls run in one call of the driver.
+    """
 
     def __init__(
         self, program: Program, plan: Plan, threads: int, allocator: Allocator, frames: Frames
     ) -> None:
-        self.pool = driver.pool(threads)
         self.allocator, self.frames = allocator, frames
-        self.run = driver.run_function()
+        self.num_inputs = program.num_inputs
         aliases = dict(plan.aliases)
         self.outputs = [
             (aliases.get(j), program.avals[value].shape, program.avals[value].dtype)
             for j, value in enumerate(program.outputs)
         ]
-        self.words, self.frame_bytes, self.shared = _words(plan, program.num_inputs, threads)
-        self.address = self.words.ctypes.data
-        if not self.shared:
-            self.pool = None
+        layout = _Layout(plan, threads)
+        self.frame_bytes = layout.size
+        self.steps: list[Callable[..., None]] = []
+        for native, calls in groupby(enumerate(plan.calls), lambda c: isinstance(c[1], Call)):
+            if native:
+                self.steps.append(_Native(list(calls), layout, self.num_inputs, threads))
+            else:
+                self.steps += [_Host(call, layout, self) for _, call in calls]
 
     def __call__(self, buffers: Sequence[Buffer]) -> list[Buffer]:
         new = self.allocator.array
@@ -43,84 +51,132 @@ class Bound:
             new(shape, dtype) if alias is None else buffers[alias]
             for alias, shape, dtype in self.outputs
         ]
+        frame = self.frames.at_least(self.frame_bytes)
+        arrays = [*buffers, *outputs]
+        for step in self.steps:
+            step(arrays, frame)
+        return outputs
+
+
+class _Layout:
+    """Where in the frame temporaries and each call's scratch memory lie, after the table."""
+
+    def __init__(self, plan: Plan, threads: int) -> None:
+        self.threads = threads
+        self.start = 64 * max(
+            [(len(_words_of(c)) + 7) // 8 for c in _native_runs(plan)], default=0
+        )
+        sizes = list(plan.temps)
+        lives = [(len(plan.calls), -1)] * len(sizes)
+        self._scratch: dict[tuple[int, int], int] = {}
+        for position, call in enumerate(plan.calls):
+            for kind, value in _refs(call):
+                if kind == "temp":
+                    first, last = lives[int(value)]
+                    lives[int(value)] = min(first, position), max(last, position)
+                elif kind == "scratch" and (position, int(value)) not in self._scratch:
+                    self._scratch[position, int(value)] = len(sizes)
+                    sizes.append(scratch_stride(int(value)) * threads)
+                    lives.append((position, position))
+        self._offsets, arena = plan_offsets(sizes, lives)
+        self.size = self.start + arena
+
+    def temp(self, number: int) -> int:
+        """Bytes from the start of the frame to a temporary."""
+        return self.start + self._offsets[number]
+
+    def scratch(self, position: int, size: int) -> int:
+        """Bytes from the start of the frame to the scratch memory of a call."""
+        return self.temp(self._scratch[position, size])
+
+
+def _native_runs(plan: Plan) -> list[list[Call]]:
+    groups = groupby(plan.calls, lambda call: isinstance(call, Call))
+    return [[c for c in calls if isinstance(c, Call)] for native, calls in groups if native]
+
+
+def _words_of(calls: Sequence[Call]) -> list[Ref]:
+    return [ref for call in calls for ref in call.args]
+
+
+def _refs(call: Call | HostCall) -> list[Ref]:
+    if isinstance(call, Call):
+        return list(call.args)
+    return [ref for ref, _ in (*call.inputs, call.output)]
+
+
+class _Native:
+    """Calls of kernels, one after another in one native call."""
+
+    def __init__(
+        self, calls: list[tuple[int, Any]], layout: _Layout, num_inputs: int, threads: int
+    ) -> None:
+        self.run = driver.run_function()
+        table: list[int] = []
+        patches: list[int] = []
+        heads: list[int] = []
+        self.pool = None
+        for position, call in calls:
+            shared = threads > 1 and call.blocks > 1 and call.work >= SHARED_WORK
+            if shared:
+                self.pool = driver.pool(threads)
+            heads += [functions.kernel(call), call.blocks, len(table), int(shared)]
+            for ref in call.args:
+                patches += _patch(len(table), ref, position, layout, num_inputs)
+                table.append(_constant(ref))
+        sizes = len(heads) // 4, 6, len(patches) // 3, 6 + len(heads), len(table)
+        header = [*sizes, 6 + len(heads) + len(patches)]
+        self.words = np.array([*header, *heads, *patches, *table], np.int64)
+        self.address = self.words.ctypes.data
+
+    def __call__(self, arrays: list[Any], frame: int) -> None:
         pool, at = self.pool, None
         if pool is not None:
             pool.wake()
             at = pool.address
-        holder, data = addresses(arrays := [*buffers, *outputs])
-        self.run(at, self.address, holder, data, self.frames.at_least(self.frame_bytes))
-        del arrays
-        return outputs
+        holder, data = addresses(arrays)
+        self.run(at, self.address, holder, data, frame)
 
 
-def _words(plan: Plan, inputs: int, threads: int) -> tuple[Any, int, bool]:
-    """The plan as the driver reads it, the bytes of its frame, and whether a call is shared."""
-    table: list[int] = []
-    patches: list[tuple[int, int, int]] = []
-    calls: list[tuple[int, int, int, int]] = []
-    sizes, lives = list(plan.temps), [(len(plan.calls), -1)] * len(plan.temps)
-    local: list[tuple[int, int]] = []  # word of the table, temporary
-    for position, call in enumerate(plan.calls):
-        shared = int(threads > 1 and call.blocks > 1 and call.work >= SHARED_WORK)
-        address = kernels.address_of(call.source, call.name)
-        calls.append((address, call.blocks, len(table), shared))
-        for ref in call.args:
-            kind, value = ref
-            if kind in ("in", "out"):
-                patches.append((len(table), int(value) + (inputs if kind == "out" else 0), 0))
-            elif kind == "temp":
-                first, last = lives[int(value)]
-                lives[int(value)] = min(first, position), max(last, position)
-                local.append((len(table), int(value)))
-            elif kind == "scratch":
-                local.append((len(table), len(sizes)))
-                sizes.append(scratch_stride(int(value)) * threads)
-                lives.append((position, position))
-            table.append(_constant(ref))
-    offsets, arena = plan_offsets(sizes, lives)
-    start = (len(table) * 8 + 63) // 64 * 64
-    patches += [(word, -1, start + offsets[temp]) for word, temp in local]
-    flat_calls, flat_patches = sum(calls, ()), sum(patches, ())
-    header = (len(calls), 6, len(patches), 6 + len(flat_calls), len(table))
-    words = (*header, 6 + len(flat_calls) + len(flat_patches), *flat_calls, *flat_patches, *table)
-    return np.array(words, np.int64), start + arena, any(shared for *_, shared in calls)
+def _patch(word: int, ref: Ref, position: int, layout: _Layout, num_inputs: int) -> list[int]:
+    """Which word of the table is an address: of a buffer by number, or (-1) in the frame."""
+    kind, value = ref
+    if kind == "in":
+        return [word, int(value), 0]
+    if kind == "out":
+        return [word, int(value) + num_inputs, 0]
+    if kind == "temp":
+        return [word, -1, layout.temp(int(value))]
+    if kind == "scratch":
+        return [word, -1, layout.scratch(position, int(value))]
+    return []
 
 
 def _constant(ref: Ref) -> int:
     kind, value = ref
     if kind == "float":
         return int(struct.unpack("<q", struct.pack("<d", value))[0])
+    if kind == "fn":
+        return functions.address(str(value))
     return int(value) if kind == "const" else 0
 
 
-# ---- addresses of arrays ---------------------------------------------------------------------
+class _Host:
+    """A primitive through its NumPy kernel."""
 
-# Asking NumPy for an address takes longer than many kernels run. The driver reads it where the C
-# interface of NumPy has it, straight after an object's header, and the arrays where CPython keeps
-# the items of a list. Both are tried out before they are relied on.
-_HEADER = object.__basicsize__
+    def __init__(self, call: HostCall, layout: _Layout, bound: Bound) -> None:
+        self.call, self.layout, self.bound = call, layout, bound
+        self.kernel = KERNELS[call.primitive]
 
+    def __call__(self, arrays: list[Any], frame: int) -> None:
+        inputs = [self._array(ref, aval, arrays) for ref, aval in self.call.inputs]
+        with np.errstate(all="ignore"):
+            result = self.kernel(*inputs, *self.call.params)
+        self._array(*self.call.output, arrays)[...] = result
 
-def addresses(arrays: list[Any]) -> tuple[int, int]:
-    """Where the driver finds the addresses of `arrays`, which the caller keeps alive meanwhile."""
-    if _known_layout():
-        return id(arrays) + _HEADER + 8, _HEADER
-    table = (ctypes.c_int64 * max(len(arrays), 1))(*[array.ctypes.data for array in arrays])
-    pointer = ctypes.c_void_p(ctypes.addressof(table))
-    arrays.append((table, pointer))  # lives as long as the list
-    return ctypes.addressof(pointer), -1
-
-
-@cache
-def _known_layout() -> bool:
-    arrays = [np.zeros(3), np.zeros(2)[1:]]
-    if list.__basicsize__ < _HEADER + 16 or np.ndarray.__basicsize__ < _HEADER + 8:
-        return False
-    items = ctypes.c_void_p.from_address(id(arrays) + _HEADER + 8).value
-    if items is None:
-        return False
-    objects = [ctypes.c_void_p.from_address(items + 8 * i).value for i in range(2)]
-    if objects != [id(array) for array in arrays]:
-        return False
-    found = [ctypes.c_void_p.from_address(id(array) + _HEADER).value for array in arrays]
-    return found == [array.ctypes.data for array in arrays]
+    def _array(self, ref: Ref, aval: Aval, arrays: list[Any]) -> NDArray[Any]:
+        kind, value = ref
+        if kind == "temp":
+            return self.bound.frames.view(self.layout.temp(int(value)), *aval)
+        found: NDArray[Any] = arrays[int(value) + (self.bound.num_inputs if kind == "out" else 0)]
+        return found

@@ -8,7 +8,7 @@ import hashlib
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
@@ -19,7 +19,7 @@ from . import machine
 
 _MAGIC = b"allumette kernel 1\n"
 _lock = threading.RLock()
-_addresses: dict[tuple[str, str], int] = {}
+_modules: dict[str, machine.Loaded] = {}
 
 
 def directory() -> Path | None:
@@ -33,67 +33,41 @@ def directory() -> Path | None:
 
 
 def address_of(source: str, name: str) -> int:
-    """The address of kernel `name` of `source`: `void(int64 block, int64 thread, int64* args)`."""
+    """The address of function `name` of the LLVM assembly `source`, compiled at most once."""
+    return loaded(source, lambda: machine.object_code(machine.optimised(source))).address(name)
+
+
+def loaded(key: str, produce: Callable[[], bytes]) -> machine.Loaded:
+    """The object file of `key`: what is loaded, or on disk, or else what `produce` makes.
+
+    `key` is all that the code depends on besides this machine and the versions of our packages.
+    """
     with _lock:
-        found = _addresses.get((source, name))
+        found = _modules.get(key)
         if found is None:
-            found = _addresses[source, name] = _load(source, name)
+            entry = hashlib.sha256(f"{_surroundings()}\n{key}".encode()).hexdigest()[:40]
+            code = _read(entry)
+            if code is None:
+                code = produce()
+                _write(entry, code)
+            found = _modules[key] = machine.Loaded(code)
         return found
 
 
-def _load(source: str, name: str) -> int:
-    symbol = "allumette_" + _digest(source, name)
-    code = _read(symbol)
-    if code is None:
-        from .jit import compile_kernel
-
-        code = compile_kernel(source, name, symbol)
-        _write(symbol, code)
-    _define_symbols(source)
-    (address,) = machine.load(code, symbol)
-    return address
-
-
-def _define_symbols(source: str) -> None:
-    if "gemm_" in source or "gemv_" in source:
-        from . import blas
-
-        blas.define_symbols()
-
-
-def _digest(source: str, name: str) -> str:
-    digest = hashlib.sha256(_surroundings())
-    digest.update(f"{name}\n{source}".encode())
-    return digest.hexdigest()[:40]
-
-
 @cache
-def _surroundings() -> bytes:
-    """All that a kernel's machine code depends on besides its source."""
+def _surroundings() -> str:
     import llvmlite.binding as llvm
 
-    features = llvm.get_host_cpu_features().flatten()
-    versions = [f"{name} {version(name)}" for name in ("numba", "llvmlite", "numpy")]
-    facts = [__version__, llvm.get_process_triple(), llvm.get_host_cpu_name(), features, *versions]
-    digest = hashlib.sha256("\n".join(facts).encode())
-    for path in _library_sources():
-        digest.update(path.read_bytes())
-    return digest.digest()
+    cpu = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    return "\n".join((__version__, version("llvmlite"), llvm.get_process_triple(), *cpu))
 
 
-def _library_sources() -> Iterator[Path]:
-    """What rendered kernels are compiled with: the functions of this package that they call."""
-    package = Path(__file__).parent
-    yield from sorted(package.glob("*.py"))
-    yield from sorted((package.parent / "mathlib").glob("*.py"))
-
-
-def _read(symbol: str) -> bytes | None:
+def _read(entry: str) -> bytes | None:
     place = directory()
     if place is None:
         return None
     try:
-        content = (place / symbol).read_bytes()
+        content = (place / entry).read_bytes()
     except OSError:
         return None
     code = content[len(_MAGIC) + 32 :]
@@ -105,7 +79,7 @@ def _checksum(code: bytes) -> bytes:
     return hashlib.sha256(code).digest()
 
 
-def _write(symbol: str, code: bytes) -> None:
+def _write(entry: str, code: bytes) -> None:
     place = directory()
     if place is None:
         return
@@ -116,7 +90,7 @@ def _write(symbol: str, code: bytes) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(_MAGIC + _checksum(code) + code)
-            Path(temporary).replace(place / symbol)
+            Path(temporary).replace(place / entry)
         except OSError:
             Path(temporary).unlink(missing_ok=True)
             raise

@@ -15,6 +15,7 @@ from importlib.resources import files
 import numpy as np
 
 from . import machine
+from .cache import loaded
 
 SPINS = 2000  # about 30 microseconds of waiting, longer than the gaps between the calls of a loop
 _PAUSE, _YIELD = "call void @llvm.x86.sse2.pause()", "call void @llvm.aarch64.hint(i32 1)"
@@ -22,27 +23,25 @@ _RELAX = {"x86_64": _PAUSE, "AMD64": _PAUSE, "aarch64": _YIELD, "arm64": _YIELD}
 
 
 @cache
-def _native() -> tuple[int, int]:
-    """The addresses of `run` and `work`."""
+def _native() -> machine.Loaded:
     hint = _RELAX.get(platform.machine(), "")
     text = files(__package__).joinpath("driver.ll").read_text()
     text += hint.replace("call", "declare").replace("i32 1", "i32") + "\n"
     text += f"define internal void @relax() {{\n  {hint}\n  ret void\n}}\n"
-    run, work = machine.load(machine.object_code(machine.optimised(text)), "run", "work")
-    return run, work
+    return loaded(text, lambda: machine.object_code(machine.optimised(text)))
 
 
 @cache
 def run_function() -> "ctypes._CFunctionType":
     """`run(pool, plan, holder, data_offset, frame)`; releases the GIL."""
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_void_p)(
-        _native()[0]
-    )
+    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_void_p)
+    return kind(_native().address("run"))
 
 
 @cache
 def _work_function() -> "ctypes._CFunctionType":
-    return ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(_native()[1])
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+    return kind(_native().address("work"))
 
 
 def thread_count() -> int:

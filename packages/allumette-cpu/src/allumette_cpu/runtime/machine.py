@@ -12,25 +12,22 @@ import llvmlite.binding as llvm
 _lock = threading.RLock()
 
 
+def _new_target_machine() -> Any:
+    return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=3,
+        reloc="pic",
+        jit=True,
+    )
+
+
 @cache
 def target_machine() -> Any:
     """The machine we are on, with all that its processor can do, optimising as far as it goes."""
-    with _lock:
-        llvm.initialize_native_target()
-        llvm.initialize_native_asmprinter()
-        return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
-            cpu=llvm.get_host_cpu_name(),
-            features=llvm.get_host_cpu_features().flatten(),
-            opt=3,
-            reloc="default",
-            codemodel="jitdefault",
-            jit=True,
-        )
-
-
-@cache
-def _engine() -> Any:
-    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return _new_target_machine()
 
 
 def optimised(text: str, speed: int = 3) -> Any:
@@ -53,18 +50,29 @@ def object_code(module: Any) -> bytes:
         return bytes(target_machine().emit_object(module))
 
 
-def load(code: bytes, *names: str) -> tuple[int, ...]:
-    """The addresses of functions `names` of an object file, which stays loaded for good.
+class Loaded:
+    """An object file in memory. Its symbols are its own, and it stays for good."""
 
-    The names must be new to the process.
-    """
-    with _lock:
-        engine = _engine()
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        engine.finalize_object()
-        return tuple(engine.get_function_address(name) for name in names)
+    def __init__(self, code: bytes) -> None:
+        with _lock:
+            target_machine()
+            empty = llvm.parse_assembly("")
+            self._engine = llvm.create_mcjit_compiler(empty, _new_target_machine())
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+            self._engine.finalize_object()
+            _kept.append(self._engine)  # an address may be in use anywhere
+
+    def address(self, name: str) -> int:
+        """The address of function `name`.
+
+        Raises:
+            KeyError: there is none.
+        """
+        with _lock:
+            address = int(self._engine.get_function_address(name))
+        if not address:
+            raise KeyError(name)
+        return address
 
 
-def define_symbol(name: str, address: int) -> None:
-    """Make `name` known to object files loaded from now on."""
-    llvm.add_symbol(name, address)
+_kept: list[Any] = []

@@ -110,6 +110,10 @@ class Frames(threading.local):
             self.size, self.address = self.block.size, self.block.ctypes.data
         return self.address
 
+    def view(self, offset: int, shape: tuple[int, ...], dtype: DType) -> NDArray[Any]:
+        """The array at `offset` of the present frame."""
+        return np.ndarray(shape, dtype, buffer=self.block, offset=offset)
+
 
 def plan_offsets(sizes: list[int], lives: list[tuple[int, int]]) -> tuple[list[int], int]:
     """Offsets at which buffers of `sizes` bytes fit, and the bytes they need in all.
