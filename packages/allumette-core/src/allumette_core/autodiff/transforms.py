@@ -301,16 +301,6 @@ def backward(loss: Tensor) -> Gradients:
     return Gradients({p.serial: got[p.serial] for p in parameters if p.serial in got})
 
 
-def stop_gradient(x: Tensor) -> Tensor:
-    """The value of `x`, through which no derivative flows.
-
-    >>> import allumette_core as al
-    >>> al.grad(lambda x: x * al.stop_gradient(x))(al.tensor(3.0, device="numpy")).item()
-    3.0
-    """
-    return x.detach()
-
-
 @contextmanager
 def no_grad() -> Iterator[None]:
     """Inside, nothing is recorded for differentiation on this thread.
