@@ -1,0 +1,60 @@
+"""Level 1: every primitive in every dtype, on hot spots, in every shape of the tables."""
+
+from dataclasses import replace
+from functools import lru_cache
+
+from ..dtypes import ALL, FLOATS, DType
+from ..primitives import Kind, Primitive
+from .cases import TRIED, Source, cases, takes
+from .check import Check, Measure
+from .running import run_cases
+from .subject import Subject
+
+
+@lru_cache(1)
+def rows() -> tuple[tuple[Primitive, DType], ...]:
+    """Every primitive with every dtype it takes."""
+    return tuple((p, d) for p in TRIED for d in ALL if takes(p, d))
+
+
+def source(subject: Subject, primitive: Primitive, dtype: DType, **allow: bool) -> Source:
+    """What to draw from for one check; `dtype` and what `allow` says is taken as declared."""
+    declared = subject.capabilities
+    granted = replace(declared, dtypes=declared.dtypes | {dtype.name}, **allow)
+    rng = subject.rng(primitive.name, dtype.name)
+    return Source(rng, granted, subject.full)
+
+
+def checks() -> list[Check]:
+    """One a primitive and dtype, and one a float primitive for what has to be declared."""
+    made = [_check(p, d) for p, d in rows()]
+    special = [(p, d) for p, d in rows() if d in FLOATS[1:2] and p.kind is Kind.ELEMENTWISE]
+    return made + [_special(p, d, need) for p, d in special for need in ("nan_inf", "subnormals")]
+
+
+def _check(primitive: Primitive, dtype: DType) -> Check:
+    def body(subject: Subject) -> Measure:
+        return run_cases(subject, cases(primitive, dtype, source(subject, primitive, dtype)))
+
+    name = f"{primitive.name}-{dtype.name}"
+    return Check(1, name, body, primitive.name, dtype.name, (dtype.name, *_result(primitive)))
+
+
+def _result(primitive: Primitive) -> tuple[str, ...]:
+    """What a primitive gives whatever it takes."""
+    if primitive.name in {"eq", "ne", "lt", "le", "where"}:
+        return ("bool",)
+    return ("int32",) if primitive.name in {"argmax", "argmin", "argsort", "gather"} else ()
+
+
+def _special(primitive: Primitive, dtype: DType, need: str) -> Check:
+    """The hot spots alone, whether declared or not: tells what works without being declared."""
+
+    def body(subject: Subject) -> Measure:
+        drawn = replace(source(subject, primitive, dtype, **{need: True}), full=False)
+        return run_cases(subject, cases(primitive, dtype, drawn)[:1])
+
+    name = f"{primitive.name}-{dtype.name}-{need}"
+    return Check(1, name, body, primitive.name, dtype.name, (dtype.name, need))
+
+

@@ -1,0 +1,79 @@
+"""A failing case as a script of at most 15 lines that needs no kit."""
+
+import base64
+import ctypes
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.lib.array_utils import byte_bounds
+
+from ..compiler.program import Instruction
+from .judge import Expected
+from .values import Array
+
+
+def literal(x: Array) -> str:
+    """An expression that gives `x`, strides and all."""
+    if x.flags.c_contiguous and x.flags.aligned and x.nbytes <= 2000:
+        return f"array({x.tolist()!r}, {x.dtype.name!r})"
+    low, high = byte_bounds(x)
+    if not x.size:
+        return f"np.zeros({x.shape}, {x.dtype.name!r})"
+    start = x.__array_interface__["data"][0]
+    memory = bytes((ctypes.c_uint8 * (high - low)).from_address(low))
+    packed = base64.b64encode(zlib.compress(memory, 9)).decode()
+    raw = f"bytearray(zlib.decompress(base64.b64decode({packed!r})))"
+    return f"np.ndarray({x.shape}, {x.dtype.name!r}, {raw}, {start - low}, {x.strides})"
+
+
+def step(instruction: Instruction) -> str:
+    """An expression that gives `instruction`."""
+    primitive, inputs, params = instruction
+    return f"Instruction(P[{primitive.name!r}], {inputs}, {params!r})"
+
+
+def script(
+    backend: str, arrays: Sequence[Array], steps: Sequence[Instruction], expected: Expected
+) -> str:
+    """The script: it fails for as long as the backend is wrong."""
+    wanted = expected.value
+    is_float = expected.dtype.kind == "f"
+    if is_float:
+        wanted = wanted.astype(np.float64)
+    lines = [
+        "import base64, zlib, numpy as np",
+        "from numpy import array, dtype, inf, nan",
+        "from allumette_core.backend.registry import open_backend",
+        "from allumette_core.compiler.program import Aval, Instruction, Program",
+        "from allumette_core.primitives import PRIMITIVES as P",
+        f"inputs = [{', '.join(map(literal, arrays))}]",
+        f"steps = [{', '.join(map(step, steps))}]",
+        "avals = [Aval(x.shape, x.dtype) for x in inputs]",
+        "for s in steps: avals.append("
+        "Aval(*s.primitive.infer([avals[i] for i in s.inputs], s.params)))",
+        f"backend = open_backend({backend!r}); device = backend.devices()[0]",
+        "program = Program(tuple(avals), len(inputs), tuple(steps), (len(avals) - 1,))",
+        "run = backend.compile(program, device)",
+        f"want = {literal(np.ascontiguousarray(wanted).reshape(wanted.shape))}",
+        "for got in [backend.to_host(run([backend.from_host(x, device) for x in inputs])[0])"
+        " for _ in range(2)]:",
+        f"    assert {_comparison(expected, is_float)}, (got, want)",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _comparison(expected: Expected, is_float: bool) -> str:
+    same = f"got.dtype == {expected.dtype.name!r} and got.shape == want.shape"
+    if not is_float:
+        return f"{same} and (got == want).all()"
+    name = f"np.{expected.dtype.name}"
+    unit = "want"
+    if expected.scale is not None:
+        unit = literal(np.asarray(expected.scale).astype(expected.dtype))
+    near = f"abs(got - want) <= {expected.tolerance} * np.spacing(abs({name}({unit})))"
+    parts = [f"({name}(want) == got)", "(np.isnan(got) & np.isnan(want))", f"({near})"]
+    if expected.signed_zero:
+        zeros = "((want != 0) | (got != 0) | (np.signbit(got) == np.signbit(want)))"
+        return f"{same} and ({zeros} & ({' | '.join(parts)})).all()"
+    return f"{same} and ({' | '.join(parts)}).all()"
