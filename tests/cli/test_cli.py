@@ -107,9 +107,10 @@ def test_a_reader_that_leaves_is_no_traceback() -> None:
 
 
 def test_output_that_the_terminal_cannot_encode() -> None:
-    result = _run("doctor", ALLUMETTE_NOTE="\u2713", PYTHONIOENCODING="ascii")
+    result = _run("doctor", ALLUMETTE_NOTE="\u2713", PYTHONIOENCODING="latin-1")
     assert result.returncode == 0
     assert "ALLUMETTE_NOTE" in result.stdout
+    assert "\\u2713" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -135,6 +136,15 @@ def test_how_an_error_ends(
     monkeypatch.setitem(app.app.commands, "backends", command)
     assert app.run(["backends"]) == code
     assert capsys.readouterr().err.lstrip("\n") == line
+
+
+def test_a_group_without_a_command_shows_its_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    group = click.Group("backends", commands=[click.Command("one")])
+    monkeypatch.setitem(app.app.commands, "backends", group)
+    assert app.run(["backends"]) == 2
+    assert "Commands:\n  one" in capsys.readouterr().err
 
 
 def test_what_a_command_returns_is_not_an_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:

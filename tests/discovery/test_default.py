@@ -1,6 +1,8 @@
 """Which device is the default when nobody asks for one, and what a broken `par` does to it."""
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,21 @@ def test_progress_names_each_backend_before_it_is_imported(make: Make) -> None:
     seen: list[str] = []
     make().backends(seen.append)
     assert seen == ["numpy", "par"]
+
+
+def test_threads_that_look_first_share_one_scan() -> None:
+    calls = []
+
+    def scan(_: str) -> list[Claim]:
+        calls.append(1)
+        time.sleep(0.05)
+        return []
+
+    found = finder.Finder(scan)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: found.candidates(), range(8)))
+    assert len(calls) == 1
+    assert all(answer is answers[0] for answer in answers)
 
 
 def test_a_plugin_that_asks_for_itself_does_not_hang(tmp_path: Path, make: Make) -> None:

@@ -1,7 +1,5 @@
 """The program `allumette`: its commands, and how it ends."""
 
-import errno
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,6 +12,10 @@ from ..errors import AllumetteError
 from . import render, reports
 from .plugins import CommandStatus, PluginGroup
 
+# A group called without a command raises its whole help text, since click 8.2.
+_NO_ARGUMENTS: tuple[type[Exception], ...] = (
+    (click.exceptions.NoArgsIsHelpError,) if hasattr(click.exceptions, "NoArgsIsHelpError") else ()
+)
 FAILED, INTERRUPTED = 2, 128 + signal.SIGINT
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -94,28 +96,15 @@ def run(args: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = _run(args)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has gone, as `head` does; Python must not try to flush once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    return code
-
-
-def _run(args: Sequence[str] | None) -> int:
-    try:
         result = app.main(args, prog_name="allumette", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
     except click.ClickException as error:
-        return _fail(_usage(error))
+        return _refuse(error)
     except AllumetteError as error:
         return _fail(str(error))
     except OSError as error:
-        if error.errno == errno.EPIPE:
-            raise
         return _fail(_os_error(error))
     return int(result or 0)
 
@@ -125,10 +114,13 @@ def _fail(message: str) -> int:
     return FAILED
 
 
-def _usage(error: click.ClickException) -> str:
+def _refuse(error: click.ClickException) -> int:
+    if isinstance(error, _NO_ARGUMENTS):
+        error.show()
+        return FAILED
     context = getattr(error, "ctx", None)
     hint = f" (see '{context.command_path} --help')" if context is not None else ""
-    return error.format_message().removesuffix(".") + hint
+    return _fail(error.format_message().removesuffix(".") + hint)
 
 
 def _os_error(error: OSError) -> str:
