@@ -1,0 +1,316 @@
+"""From the program of a phase to statements: what is computed together, at every point of a space.
+
+Elementwise instructions become scalar terms. A view of a term is the same term with the view
+applied to the layouts of what it loads, so views vanish. A value gets memory when something reads
+it that needs memory (a product), or when it is used more than once and would cost more to compute
+again than to load. Stores over the same space then share one nest, where they share terms too;
+what is only used inside its nest is never stored.
+"""
+
+from collections.abc import Callable, Sequence
+from math import prod
+
+from .. import primitives as P
+from ..dtypes import DType
+from ..layout import Layout
+from ..primitives import Kind, Primitive
+from ..shapes import Shape
+from .contractions import contract
+from .flows import is_free
+from .program import Instruction
+from .rows import Phase
+from .schedule import (
+    Access, Leaf, Loop, Nest, Place, Statement, Store, Term, reachable, spread, storage,
+)  # fmt: skip
+
+_FOLDS = {P.sum_: "sum", P.prod: "prod", P.max_: "max", P.min_: "min"}
+_VIEWS: dict[Primitive, Callable[..., Layout | None]] = {
+    P.reshape: Layout.reshape, P.permute: Layout.permute, P.broadcast: Layout.broadcast,
+    P.slice_: Layout.slice, P.flip: Layout.flip, P.windows: Layout.windows,
+}  # fmt: skip
+_CHEAP = frozenset(
+    (P.neg, P.abs_, P.add, P.sub, P.mul, P.maximum, P.minimum, P.eq, P.ne, P.lt, P.le, P.where)
+    + (P.bit_and, P.bit_or, P.bit_xor, P.invert, P.cast)
+)
+CHEAP_TERMS = 2  # as many cheap operations are repeated rather than stored
+CHEAP_LOADS = 2
+
+
+def fuse(phase: Phase) -> Loop:
+    """The statements of `phase`."""
+    return Fusion(phase).loop()
+
+
+class Fusion:
+    """Terms, memory and statements of one phase, while they are being made."""
+
+    def __init__(self, phase: Phase) -> None:
+        self.phase = phase
+        self.program = phase.program
+        self.terms: list[Term] = []
+        self.numbers: dict[object, int] = {}
+        self.term_of: dict[int, int] = {}  # of a value that is not in memory
+        self.places: dict[int, Place] = dict.fromkeys(range(self.program.num_inputs), Place.WHOLE)
+        self.made_by: dict[int, int] = {}  # of a value in memory: the last statement that writes it
+        self.statements: list[Statement] = []
+        self.avals = list(self.program.avals)
+        self.uses = self._uses()
+
+    def _uses(self) -> list[int]:
+        """How often each value is read, a view being read through."""
+        uses = [0] * len(self.avals)
+        for value in reversed(range(self.program.num_inputs, len(self.avals))):
+            instruction = self.program.instructions[value - self.program.num_inputs]
+            for source in set(instruction.inputs):
+                uses[source] += uses[value] if is_free(instruction) else 1
+        return uses
+
+    def loop(self) -> Loop:
+        outputs = frozenset(self.program.outputs)
+        for value, instruction in enumerate(self.program.instructions, self.program.num_inputs):
+            self._lower(value, instruction)
+            if value in outputs:
+                self.memory(value)
+        statements = _without_dead_stores(self.statements, self.terms, outputs)
+        return Loop(self.phase, statements, tuple(self.terms), self.places)
+
+    # ---- terms
+
+    def term(self, term: Term) -> int:
+        """The number of `term`; equal terms have one number."""
+        key = (*term[:2], repr(term.params), *term[3:]) if term.op is Leaf.CONST else term
+        number = self.numbers.setdefault(key, len(self.terms))
+        if number == len(self.terms):
+            self.terms.append(term)
+        return number
+
+    def load(self, value: int, layout: Layout) -> int:
+        return self.term(Term(Leaf.LOAD, (), (), self.avals[value].dtype, Access(value, layout)))
+
+    def const(self, value: object, dtype: DType) -> int:
+        return self.term(Term(Leaf.CONST, (), (value,), dtype))
+
+    def value(self, value: int) -> int:
+        """The term that is `value` at each point of its shape."""
+        if value in self.term_of:
+            return self.term_of[value]
+        return self.load(value, storage(self.phase, value, self.places[value]))
+
+    def view(self, term: int, change: Callable[[Layout], Layout | None]) -> int | None:
+        """`term` with `change` applied to every layout in it; None where one cannot be changed."""
+        renamed: dict[int, int] = {}
+        for number in reachable(self.terms, [Store(_NOWHERE, term)]):
+            old = self.terms[number]
+            access = old.access
+            if access is not None:
+                layout = change(access.layout)
+                if layout is None:
+                    return None
+                access = Access(access.value, layout)
+            operands = tuple(renamed[i] for i in old.operands)
+            renamed[number] = self.term(old._replace(operands=operands, access=access))
+        return renamed[term]
+
+    def over(self, value: int, shape: Shape) -> int:
+        """The term of `value` broadcast to `shape`."""
+        if self.avals[value].shape == shape:
+            return self.value(value)
+        self._settle(value, shape)
+        viewed = self.view(self.value(value), lambda layout: layout.broadcast(shape))
+        assert viewed is not None
+        return viewed
+
+    # ---- memory
+
+    def place(self, value: int) -> Place:
+        if self.phase.folds(value):
+            return Place.FOLD
+        return Place.WHOLE if value in self.program.outputs else Place.CHUNK
+
+    def claim(self, value: int) -> Layout:
+        """Give `value` memory, which the caller then stores to."""
+        self.places[value] = self.place(value)
+        self.term_of.pop(value, None)
+        return storage(self.phase, value, self.places[value])
+
+    def memory(self, value: int) -> Access:
+        """`value` in memory, or a view of something there."""
+        if value not in self.places:
+            term = self.terms[self.term_of[value]]
+            if term.op is Leaf.LOAD and value not in self.program.outputs:
+                assert term.access is not None
+                return term.access
+            self._store_term(value)
+        return Access(value, storage(self.phase, value, self.places[value]))
+
+    def _store_term(self, value: int) -> None:
+        term, shape = self.term_of[value], self.avals[value].shape
+        self.store(shape, self.phase.axis(value), Store(Access(value, self.claim(value)), term))
+
+    def temporary(self, like: int, access: Access, axis: int | None) -> Access:
+        """A row-major copy of `access`, whose `axis` carries rows (for what products cannot read)."""
+        raise NotImplementedError
+
+    def store(self, shape: Shape, axis: int | None, store: Store) -> None:
+        """Add `store` to the first nest over the same space where all it loads is ready, or a new one.
+
+        A space has its rows first, and no axes of size 1.
+        """
+        shape, store = self._canonical(shape, axis, store)
+        rows = axis is not None
+        first = self._earliest(shape, rows, store)
+        for number in range(first, len(self.statements)):
+            nest = self.statements[number]
+            if isinstance(nest, Nest) and (nest.shape, nest.rows) == (shape, rows):
+                store = self._from_registers(nest, store)
+                self.statements[number] = Nest(shape, rows, (*nest.stores, store))
+                break
+        else:
+            number = len(self.statements)
+            self.statements.append(Nest(shape, rows, (store,)))
+        self.made_by[store.access.value] = max(number, self.made_by.get(store.access.value, 0))
+
+    def _canonical(self, shape: Shape, axis: int | None, store: Store) -> tuple[Shape, Store]:
+        """The same store over `shape` with its rows first and without axes of size 1."""
+        order = [a for a, size in enumerate(shape) if size != 1 and a != axis]
+        order = order if axis is None else [axis, *order]
+
+        def change(layout: Layout) -> Layout:
+            strides = tuple(layout.strides[a] for a in order)
+            return Layout(tuple(layout.shape[a] for a in order), strides, layout.offset)
+
+        def moved(term: int) -> int:
+            out = self.view(term, change)
+            assert out is not None
+            return out
+
+        extra = None if store.extra is None else moved(store.extra)
+        access = Access(store.access.value, change(store.access.layout))
+        return access.layout.shape, Store(access, moved(store.term), store.fold, extra, store.along)
+
+    def _earliest(self, shape: Shape, rows: bool, store: Store) -> int:
+        """The first statement that `store` may be part of."""
+        # A second store to one value comes after the first.
+        first = self.made_by.get(store.access.value, -1) + 1
+        for term in reachable(self.terms, [store]):
+            access = self.terms[term].access
+            made = None if access is None else self.made_by.get(access.value)
+            if made is None:
+                continue
+            nest = self.statements[made]
+            here = isinstance(nest, Nest) and (nest.shape, nest.rows) == (shape, rows)
+            ready = here and any(s.access == access and not s.fold for s in nest.stores)
+            first = max(first, made if ready else made + 1)
+        return first
+
+    def _from_registers(self, nest: Nest, store: Store) -> Store:
+        """`store` with loads of what `nest` itself stores replaced by the terms stored."""
+        stored = {s.access: s.term for s in nest.stores if not s.fold}
+        renamed: dict[int, int] = {}
+        for number in reachable(self.terms, [store]):
+            old = self.terms[number]
+            if old.op is Leaf.LOAD and old.access in stored:
+                renamed[number] = stored[old.access]
+            else:
+                operands = tuple(renamed[i] for i in old.operands)
+                renamed[number] = self.term(old._replace(operands=operands))
+        extra = None if store.extra is None else renamed[store.extra]
+        return Store(store.access, renamed[store.term], store.fold, extra, store.along)
+
+    # ---- instructions
+
+    def _lower(self, value: int, instruction: Instruction) -> None:
+        primitive, inputs, params = instruction
+        shape, dtype = self.avals[value]
+        if primitive.kind is Kind.ELEMENTWISE:
+            operands = tuple(self.over(i, shape) for i in inputs)
+            self._define(value, self.term(Term(primitive, operands, params, dtype)))
+        elif primitive in _VIEWS:
+            self._view(value, primitive, inputs[0], params)
+        else:
+            _LOWER[primitive](self, value, instruction)
+
+    def _define(self, value: int, term: int) -> None:
+        """`value` is `term` at each point; it gets memory if computing it twice costs too much."""
+        self.term_of[value] = term
+        if self.uses[value] > 1 and not self._is_cheap(term):
+            self._store_term(value)
+
+    def _is_cheap(self, term: int) -> bool:
+        terms = [self.terms[t] for t in reachable(self.terms, [Store(_NOWHERE, term)])]
+        operations = [t.op for t in terms if not isinstance(t.op, Leaf)]
+        loads = sum(t.op is Leaf.LOAD for t in terms)
+        return (
+            len(operations) <= CHEAP_TERMS
+            and loads <= CHEAP_LOADS
+            and all(op in _CHEAP for op in operations)
+        )
+
+    def _view(self, value: int, primitive: Primitive, source: int, params: tuple[object, ...]) -> None:
+        change = _VIEWS[primitive]
+        self._settle(source, self.avals[value].shape)
+        viewed = self.view(self.value(source), lambda layout: change(layout, *params))
+        if viewed is None:
+            self.memory(source)
+            viewed = self.view(self.value(source), lambda layout: change(layout, *params))
+        if viewed is None:  # rows in the way: go through a copy whose axes are in order
+            raise NotImplementedError(f"{primitive} of a value that carries rows inside")
+        self.term_of[value] = viewed
+
+    def _settle(self, value: int, shape: Shape) -> None:
+        """Compute `value` once before it is spread over more points, if that is worth it."""
+        grows = prod(shape) > prod(self.avals[value].shape)
+        if value in self.term_of and grows and not self._is_cheap(self.term_of[value]):
+            self.memory(value)
+
+    def reduce(self, value: int, instruction: Instruction) -> None:
+        (source,), (axes,) = instruction.inputs, instruction.params
+        flow = self.phase.flow(value)
+        space = self.avals[source].shape
+        layout = spread(self.claim(value), axes, space)
+        store = Store(Access(value, layout), self.value(source), _FOLDS[instruction.primitive])
+        self.store(space, flow.ins[0] if flow else None, store)
+
+    def constant(self, value: int, instruction: Instruction) -> None:
+        _, number, dtype = instruction.params
+        self.term_of[value] = self.const(number, dtype)
+
+    def iota(self, value: int, instruction: Instruction) -> None:
+        shape, dtype = self.avals[value]
+        self.term_of[value] = self.term(
+            Term(Leaf.INDEX, (), (), dtype, Access(-1, Layout.contiguous(shape)))
+        )
+
+    def contract(self, value: int, instruction: Instruction) -> None:
+        self.statements.append(contract(self, value, instruction))
+        self.made_by[value] = len(self.statements) - 1
+
+
+_NOWHERE = Access(-1, Layout((), ()))
+_LOWER: dict[Primitive, Callable[[Fusion, int, Instruction], None]] = {
+    **dict.fromkeys(_FOLDS, Fusion.reduce), P.full: Fusion.constant, P.iota: Fusion.iota,
+    P.dot_general: Fusion.contract,
+}  # fmt: skip
+
+
+def _without_dead_stores(
+    statements: Sequence[Statement], terms: Sequence[Term], outputs: frozenset[int]
+) -> tuple[Statement, ...]:
+    """Leave out stores to what nothing reads, last statement first."""
+    read = set(outputs)
+    kept: list[Statement] = []
+    for statement in reversed(statements):
+        if isinstance(statement, Nest):
+            stores = tuple(s for s in statement.stores if s.access.value in read)
+            # A store that only a dropped store needed goes too.
+            if not stores:
+                continue
+            statement = Nest(statement.shape, statement.rows, stores)
+            for number in reachable(list(terms), stores):
+                access = terms[number].access
+                if access is not None:
+                    read.add(access.value)
+        else:
+            read.update((statement.lhs, statement.rhs))
+        kept.append(statement)
+    return tuple(reversed(kept))

@@ -1,0 +1,182 @@
+"""The schedule: what a level-2 backend renders. Data only, without a word about any target.
+
+A `Schedule` is a list of phases; a phase is a loop over rows (`rows.py`) around a list of
+statements, run in order for each piece of rows:
+
+- `Nest`: a loop nest over a space of points. At every point scalar `Term`s are computed from what
+  is loaded there, and `Store`d: set, or folded into an element that many points share. Views cost
+  nothing: they are in the layouts of loads and stores. Elementwise chains, broadcasts, reductions,
+  padding, concatenation, gathers, scatters and random bits are all of this form.
+- `Contract`: a batch of matrix products on memory, by strides.
+
+Values are numbered as in the phase's program. Where a value lives is its `Place`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple
+
+from ..dtypes import DType
+from ..layout import Layout
+from ..primitives import Primitive
+from ..shapes import Shape
+from .program import Program
+from .rows import Phase
+
+
+class Place(Enum):
+    """Where the elements of a value are."""
+
+    WHOLE = "whole"  # in a buffer of its own, row-major: inputs and outputs of the phase
+    CHUNK = "chunk"  # rows in hand only, the axis of rows outermost, then row-major
+    FOLD = "fold"  # an accumulator of a piece of rows, row-major
+
+
+class Leaf(Enum):
+    """Terms that are no primitive."""
+
+    LOAD = "load"
+    INDEX = "index"  # the number that `layout` gives the point
+    CONST = "const"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One element of `value` for each point of a space."""
+
+    value: int
+    layout: Layout
+
+
+class Term(NamedTuple):
+    """A scalar at each point: an operation on earlier terms of the schedule, or a leaf.
+
+    A gather has the index as its operand, and in `access` the elements for index 0; its params are
+    the stride and the size of the axis that is indexed.
+    """
+
+    op: Primitive | Leaf
+    operands: tuple[int, ...]
+    params: tuple[Any, ...]
+    dtype: DType
+    access: Access | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Write term number `term` to `access`; several points may share an element if `fold` is set.
+
+    `fold` names the reduction: sum, prod, max, min; argmax or argmin, where `extra` is the term
+    that gives the index; scatter (which adds) or set, where the value of `extra` picks the slice
+    along an axis of the stride and size in `along`.
+    """
+
+    access: Access
+    term: int
+    fold: str | None = None
+    extra: int | None = None
+    along: tuple[int, int] = (0, 0)
+    fresh: bool = True
+    """Whether the fold starts from its identity, not from what is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nest:
+    """Terms and stores at every point of `shape`, the first axis of which is rows if `rows`."""
+
+    shape: Shape
+    rows: bool
+    stores: tuple[Store, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dim:
+    """A loop of a product: its size, and the strides of lhs, rhs and out along it."""
+
+    size: int
+    lhs: int
+    rhs: int
+    out: int
+    rows: bool = False
+    """Whether it runs over rows; `size` is then that of a single row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """out[batch, m, n] (+)= sum over k of lhs[batch, m, k] * rhs[batch, k, n]."""
+
+    out: int
+    lhs: int
+    rhs: int
+    offsets: tuple[int, int, int]  # of lhs, rhs, out
+    batch: tuple[Dim, ...]
+    m: Dim
+    n: Dim
+    k: Dim
+    accumulate: bool
+
+
+Statement = Nest | Contract
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A phase with the statements that compute it."""
+
+    phase: Phase
+    statements: tuple[Statement, ...]
+    terms: tuple[Term, ...]
+    places: dict[int, Place]
+
+    def body(self, nest: Nest) -> list[int]:
+        """The terms that a nest needs, each after its operands."""
+        return reachable(self.terms, nest.stores)
+
+    def layout(self, value: int) -> Layout:
+        """Where the elements of `value` lie in its place."""
+        return storage(self.phase, value, self.places[value])
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The loops of a program in an order in which they may run."""
+
+    program: Program
+    loops: tuple[Loop, ...]
+
+
+def reachable(terms: "tuple[Term, ...] | list[Term]", stores: Iterable[Store]) -> list[int]:
+    """The numbers of the terms under `stores`, ascending: operands come before users."""
+    stack = [t for s in stores for t in (s.term, s.extra) if t is not None]
+    seen = set[int]()
+    while stack:
+        term = stack.pop()
+        if term not in seen:
+            seen.add(term)
+            stack.extend(terms[term].operands)
+    return sorted(seen)
+
+
+def storage(phase: Phase, value: int, place: Place) -> Layout:
+    """The layout of `value` where it is stored."""
+    shape = phase.program.avals[value].shape
+    axis = phase.axis(value)
+    if place is not Place.CHUNK or not axis:
+        return Layout.contiguous(shape)
+    order = (axis, *(a for a in range(len(shape)) if a != axis))
+    back = tuple(order.index(a) for a in range(len(shape)))
+    return Layout.contiguous(tuple(shape[a] for a in order)).permute(back)
+
+
+def spread(layout: Layout, axes: Shape, space: Shape) -> Layout:
+    """`layout` of a reduced value over the points of `space`, which share elements along `axes`."""
+    strides = iter(layout.strides)
+    return Layout(
+        space,
+        tuple(0 if axis in axes else next(strides) for axis in range(len(space))),
+        layout.offset,
+    )

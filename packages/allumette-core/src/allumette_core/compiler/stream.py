@@ -1,0 +1,237 @@
+"""Streaming: cut a program into phases, each a loop over the rows of one axis of the problem.
+
+In a training step almost every value either has one row for each example, or is folded up over all
+of them. So axes that move together (`flows`) are joined into classes, as a type checker joins type
+variables; the class that covers the most work is the batch axis, though nothing in the program says
+"batch". A **phase** runs instructions of one class, a few hundred rows at a time, so that what lies
+between them never leaves the cache. A new phase starts where an instruction needs something
+*whole*: a finished fold (the mean in a batch norm), or other rows than its own.
+
+What is too small to be worth a loop runs in a phase of one row, and what no renderer knows (a
+sort, a factorisation) in a phase of its own, on the host.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+from .. import primitives as P
+from .flows import Flow, accumulates, flows, is_free
+from .program import Instruction, Program
+from .rows import Extractor, Phase, flattened
+
+SMALL = 1 << 15  # element operations: less than it takes to start threads
+FEW_ROWS = 32  # a class with fewer rows is taken only if it covers that much more work
+
+Axis = tuple[int, int]  # a value, and one of its axes
+
+
+class Classes:
+    """Axes that move together, by union-find."""
+
+    def __init__(self) -> None:
+        self._parent: dict[Axis, Axis] = {}
+
+    def find(self, axis: Axis) -> Axis:
+        parent = self._parent.setdefault(axis, axis)
+        while parent != axis:
+            self._parent[axis] = self._parent.setdefault(parent, parent)
+            axis, parent = parent, self._parent[parent]
+        return axis
+
+    def join(self, axes: Iterable[Axis]) -> None:
+        first, *rest = map(self.find, axes)
+        for other in rest:
+            self._parent[other] = first
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What class an instruction streams in (None: it runs whole), and by which flow."""
+
+    cls: Axis | None
+    flow: Flow | None = None
+
+
+def stream(program: Program, renders: Callable[[Instruction], bool]) -> list[Phase]:
+    """The phases of `program`, in an order in which they may run.
+
+    Those with equal `level` do not depend on one another. An instruction that the renderer does
+    not render gets a phase of its own, marked `host`.
+    """
+    return Streaming(program, renders).phases()
+
+
+class Streaming:
+    """The analysis of one program: classes of axes, a choice for each instruction, and levels."""
+
+    def __init__(self, program: Program, renders: Callable[[Instruction], bool]) -> None:
+        self.program = program
+        self.base = program.num_inputs
+        self.outputs = frozenset(program.outputs)
+        self.flows = [flows(program, p) for p in range(len(program.instructions))]
+        self.hosted = [not renders(i) for i in program.instructions]
+        self.classes = self._classes()
+        self.choices = self._choose()
+        self.levels = self._levels()
+
+    def is_free(self, position: int) -> bool:
+        return (
+            is_free(self.program.instructions[position])
+            and position + self.base not in self.outputs
+            and not self.hosted[position]
+        )
+
+    # ---- which axes move together
+
+    def _axes(self, position: int, flow: Flow) -> list[Axis]:
+        """The axes of `flow` of an instruction, without those that have a single row."""
+        values = (position + self.base, *self.program.instructions[position].inputs)
+        pairs = zip(values, (flow.out, *flow.ins), strict=True)
+        return [(v, a) for v, a in pairs if a is not None and self.program.avals[v].shape[a] > 1]
+
+    def _classes(self) -> Classes:
+        classes = Classes()
+        for position, found in enumerate(self.flows):
+            for flow in found:
+                if axes := self._axes(position, flow):
+                    classes.join(axes)
+        return classes
+
+    @cached_property
+    def rows(self) -> dict[Axis, int]:
+        """The number of rows of each class: the smallest of its axes."""
+        rows: dict[Axis, int] = {}
+        for value, aval in enumerate(self.program.avals):
+            for axis, size in enumerate(aval.shape):
+                if size > 1:
+                    cls = self.classes.find((value, axis))
+                    rows[cls] = min(rows.get(cls, size), size)
+        return rows
+
+    def _class_of(self, position: int, flow: Flow) -> Axis | None:
+        """The class that `flow` streams in, if every axis of it has whole rows."""
+        axes = self._axes(position, flow)
+        if not axes or (flow.out is None and not accumulates(self.program.instructions[position])):
+            return None
+        cls = self.classes.find(axes[0])
+        sizes = [self.program.avals[v].shape[a] for v, a in axes]
+        return None if any(size % self.rows[cls] for size in sizes) else cls
+
+    # ---- which class each instruction streams in
+
+    def _work(self, position: int) -> int:
+        primitive, inputs, params = self.program.instructions[position]
+        sizes = [prod(self.program.avals[v].shape) for v in (position + self.base, *inputs)]
+        if primitive is not P.dot_general:
+            return max(sizes)
+        lhs = self.program.avals[inputs[0]].shape
+        return 2 * sizes[0] * prod(lhs[axis] for axis in params[0])
+
+    def _choose(self) -> list[Choice]:
+        positions = [
+            p
+            for p in range(len(self.flows))
+            if not self.is_free(p) and not self.hosted[p]
+        ]
+        options = {
+            p: [(cls, flow) for flow in self.flows[p] if (cls := self._class_of(p, flow))]
+            for p in positions
+        }
+        score: dict[Axis, float] = {}
+        for p in positions:
+            work = self._work(p)
+            for cls in {cls for cls, _ in options[p]}:
+                score[cls] = score.get(cls, 0.0) + work * min(1.0, self.rows[cls] / FEW_ROWS)
+        best = max(score.values(), default=0.0)
+        worth = {cls for cls, value in score.items() if value == best}
+        choices = [Choice(None)] * len(self.flows)
+        total: dict[Axis, int] = {}
+        for p in positions:
+            if options[p]:
+                # Of equals the outermost axis, and rather rows that stay than rows that fold.
+                cls, flow = max(options[p], key=lambda option: score[option[0]])
+                choices[p] = Choice(cls, flow)
+                total[cls] = total.get(cls, 0) + self._work(p)
+        worth |= {cls for cls, work in total.items() if work >= SMALL}
+        return [c if c.cls in worth else Choice(None) for c in choices]
+
+    # ---- when
+
+    def _levels(self) -> list[int]:
+        """The earliest level of each instruction at which all it needs is there."""
+        levels = [0] * len(self.flows)
+        for position in range(len(levels)):
+            if not self.is_free(position):
+                choice, level = self.choices[position], 0
+                inputs = self.program.instructions[position].inputs
+                wants = choice.flow.ins if choice.flow else (None,) * len(inputs)
+                for value, axis in zip(inputs, wants, strict=True):
+                    level = max(level, self._ready(levels, position, value, axis))
+                levels[position] = level
+        return levels
+
+    def _ready(self, levels: list[int], user: int, value: int, axis: int | None) -> int:
+        """The level from which `user` can have `value`: its own rows of `axis`, or all of it."""
+        level, stack = 0, [(value, axis)]
+        while stack:
+            value, axis = stack.pop()
+            position = value - self.base
+            if position < 0:
+                continue
+            if self.is_free(position):
+                inputs = self.program.instructions[position].inputs
+                stack.extend(zip(inputs, self.through(position, axis), strict=True))
+            else:
+                joins = self._joins(position, user, axis)
+                level = max(level, levels[position] + (not joins))
+        return level
+
+    def through(self, position: int, axis: int | None) -> tuple[int | None, ...]:
+        """Which axes of its inputs a free instruction takes rows of, if `axis` of it is taken."""
+        flow = next((f for f in self.flows[position] if f.out == axis and axis is not None), None)
+        return flow.ins if flow else (None,) * len(self.program.instructions[position].inputs)
+
+    def _joins(self, position: int, user: int, axis: int | None) -> bool:
+        """Whether `user` may run in the same phase as what it takes from `position`."""
+        if self.hosted[position] or self.hosted[user]:
+            return False
+        mine, theirs = self.choices[user], self.choices[position]
+        if mine.cls is None or theirs.cls is None:
+            return mine.cls is theirs.cls
+        return mine.cls == theirs.cls and axis is not None and theirs.flow.out == axis  # type: ignore[union-attr]
+
+    # ---- phases
+
+    def phases(self) -> list[Phase]:
+        group: dict[int, tuple[int, Axis | None, int]] = {}
+        for position, choice in enumerate(self.choices):
+            if not self.is_free(position):
+                host = position if self.hosted[position] else -1
+                group[position] = (self.levels[position], choice.cls, host)
+        exported = self._exported(group)
+        members: dict[tuple[int, Axis | None, int], list[int]] = {}
+        for position, key in group.items():
+            members.setdefault(key, []).append(position)
+        found = []
+        for (level, cls, host), positions in sorted(members.items(), key=lambda item: item[0][0]):
+            rows = 1 if cls is None else self.rows[cls]
+            found.append(Extractor(self, positions).phase(level, rows, exported, host >= 0))
+        return [flattened(phase) for phase in found]
+
+    def _exported(self, group: dict[int, tuple[int, Axis | None, int]]) -> frozenset[int]:
+        """The values that a later phase, or the caller, needs."""
+        out = {v for v in self.outputs if v >= self.base}
+        for position, key in group.items():
+            stack, seen = list(self.program.instructions[position].inputs), set[int]()
+            while stack:
+                value = stack.pop()
+                if value < self.base or value in seen:
+                    continue
+                seen.add(value)
+                if self.is_free(value - self.base):
+                    stack.extend(self.program.instructions[value - self.base].inputs)
+                elif group[value - self.base] != key:
+                    out.add(value)
+        return frozenset(out)

@@ -1,0 +1,156 @@
+"""A function of LLVM code while it is being written: loops, arguments, addresses.
+
+An innermost loop is marked parallel: its iterations touch different elements (reductions stay in
+registers), so LLVM vectorises it without asking whether pointers overlap.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from llvmlite import ir
+
+from ..plan import Ref
+from ..scalars import I64
+
+Value = Any
+POINTER = ir.PointerType()
+REASSOCIATE = ("reassoc", "contract", "nsz", "arcp")  # for the sums of reductions, and only there
+_VECTORIZE = '!{!"llvm.loop.vectorize.enable", i1 true}'
+_NO_INTERLEAVE = '!{!"llvm.loop.interleave.count", i32 1}'
+SHORT = 64  # iterations: a loop known to be no longer is not interleaved
+
+
+def constant(value: int) -> Value:
+    return ir.Constant(I64, value)
+
+
+class Module:
+    """The functions of one program, and the loop metadata that llvmlite cannot express itself."""
+
+    def __init__(self) -> None:
+        self.ir = ir.Module()
+        self._loops = 0
+
+    def loop(self, short: bool) -> tuple[Any, Any]:
+        """Metadata of a new parallel loop, and of the memory accesses in it."""
+        self._loops += 1
+        group = self.ir.add_metadata([f"group {self._loops}"])
+        return self.ir.add_metadata([f"loop {self._loops} {'short' * short}", group]), group
+
+    def text(self) -> str:
+        """The module as LLVM assembly."""
+        text = re.sub(r'= !\{ !"group \d+" \}', "= distinct !{}", str(self.ir))
+        return re.sub(r'(!\d+) = !\{ !"loop \d+ (\w*)", (!\d+) \}', _loop_metadata, text)
+
+
+def _loop_metadata(match: re.Match[str]) -> str:
+    own, option, group = match.groups()
+    facts = [own, f'!{{!"llvm.loop.parallel_accesses", {group}}}', _VECTORIZE]
+    if option == "short":
+        facts.append(_NO_INTERLEAVE)
+    return f"{own} = distinct !{{ {', '.join(facts)} }}"
+
+
+class Emitter:
+    """Writes one function `void name(i64 block, i64 thread, ptr args)`."""
+
+    def __init__(self, module: Module, name: str) -> None:
+        self.module = module
+        kind = ir.FunctionType(ir.VoidType(), [I64, I64, POINTER])
+        self.function = ir.Function(module.ir, kind, name)
+        self.block, self.thread, self.args = self.function.args
+        self.entry = self.function.append_basic_block("entry")
+        self.setup = ir.IRBuilder(self.entry)  # arguments and stack slots
+        first = self.function.append_basic_block("body")
+        self.builder = ir.IRBuilder(first)
+        self._first = first
+        self.refs: list[Ref] = []
+        self._words: dict[Ref, Value] = {}
+        self.group: Any = None  # of the innermost loop being written
+
+    def finish(self) -> tuple[Ref, ...]:
+        """End the function; what its argument table holds."""
+        self.builder.ret_void()
+        self.setup.branch(self._first)
+        return tuple(self.refs)
+
+    # ---- arguments
+
+    def word(self, ref: Ref) -> Value:
+        """An integer from the table of arguments."""
+        if ref not in self._words:
+            place = self.setup.gep(self.args, [constant(len(self.refs))], source_etype=I64)
+            self._words[ref] = self.setup.load(place, typ=I64)
+            self.refs.append(ref)
+        return self._words[ref]
+
+    def pointer(self, ref: Ref, kind: Any = POINTER) -> Value:
+        """An address from the table of arguments."""
+        return self.setup.inttoptr(self.word(ref), kind)
+
+    def slot(self, kind: Any) -> Value:
+        """Room for one value on the stack, which becomes a register."""
+        return self.setup.alloca(kind)
+
+    # ---- memory
+
+    def at(self, base: Value, index: Value, kind: Any) -> Value:
+        """The address of element `index`."""
+        return self.builder.gep(base, [index], inbounds=True, source_etype=kind)
+
+    def load(self, pointer: Value, kind: Any) -> Value:
+        return self._grouped(self.builder.load(pointer, typ=kind))
+
+    def store(self, value: Value, pointer: Value) -> None:
+        self._grouped(self.builder.store(value, pointer))
+
+    def _grouped(self, instruction: Any) -> Any:
+        if self.group is not None:
+            instruction.set_metadata("llvm.access.group", self.group)
+        return instruction
+
+    # ---- control
+
+    def add(self, a: Value, b: Value) -> Value:
+        return self.builder.add(a, b, flags=("nsw",))
+
+    def mul(self, a: Value, b: int) -> Value:
+        return a if b == 1 else self.builder.mul(a, constant(b), flags=("nsw",))
+
+    def mul_by(self, a: Value, b: Value) -> Value:
+        return self.builder.mul(a, b, flags=("nsw",))
+
+    def bytes_from(self, base: Value, offset: Value) -> Value:
+        return self.builder.gep(base, [offset], source_etype=ir.IntType(8))
+
+    def least(self, a: Value, b: Value) -> Value:
+        return self.builder.select(self.builder.icmp_signed("<", a, b), a, b)
+
+    @contextmanager
+    def loop(
+        self, count: Value, start: Value | None = None, step: Value | None = None, *,
+        parallel: bool = False, short: bool = False,
+    ) -> Iterator[Value]:  # fmt: skip
+        """Run what is written inside for start, start + step ... below `count`; gives the index."""
+        start, step = start or constant(0), step or constant(1)
+        body = self.function.append_basic_block()
+        done = self.function.append_basic_block()
+        before = self.builder.block
+        self.builder.cbranch(self.builder.icmp_signed("<", start, count), body, done)
+        self.builder.position_at_end(body)
+        index = self.builder.phi(I64)
+        index.add_incoming(start, before)
+        outer, metadata = self.group, None
+        if parallel:
+            metadata, self.group = self.module.loop(short)
+        yield index
+        self.group = outer
+        following = self.builder.add(index, step, flags=("nsw",))
+        index.add_incoming(following, self.builder.block)
+        again = self.builder.icmp_signed("<", following, count)
+        branch = self.builder.cbranch(again, body, done)
+        if metadata is not None:
+            branch.set_metadata("llvm.loop", metadata)
+        self.builder.position_at_end(done)

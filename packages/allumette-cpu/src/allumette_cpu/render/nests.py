@@ -1,0 +1,179 @@
+"""A nest of loops: every term at the outermost loop that it varies in, reductions in registers."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from allumette_core import primitives as P
+from allumette_core.compiler.schedule import Leaf, Nest, Place, Store, Term
+from allumette_core.layout import Layout
+from llvmlite import ir
+
+from ..scalars import memory_type
+from .emit import SHORT, Value, constant
+from .folds import Fold
+from .order import ordered
+from .scalar import compute, convert
+
+if TYPE_CHECKING:
+    from .phases import Frame
+
+DType = np.dtype[Any]
+INT64 = np.dtype("int64")
+Key = tuple[str, int]  # ("term", its number) or ("store", its place in the nest)
+
+
+class NestWriter:
+    """Appends the loops of one nest to a function."""
+
+    def __init__(self, frame: "Frame", nest: Nest) -> None:
+        self.frame, self.nest, self.emit = frame, nest, frame.emit
+        self.terms = {t: frame.loop.terms[t] for t in frame.loop.body(nest)}
+        self.accesses = {("term", t): x.access for t, x in self.terms.items() if x.access}
+        self.accesses |= {("store", i): s.access for i, s in enumerate(nest.stores)}
+        self.per_row = nest.shape[0] // frame.loop.phase.rows if nest.rows else 1
+        sizes = (self.per_row, *nest.shape[1:]) if nest.rows else nest.shape
+        strides = {key: access.layout.strides for key, access in self.accesses.items()}
+        last = {i for i, s in enumerate(nest.stores) if s.fold in ("argmax", "argmin")}
+        inner = next((strides["store", i] for i in last), ())
+        self.axes = ordered(sizes, nest.rows, strides, [a for a, s in enumerate(inner) if not s])
+        self.depth = len(self.axes.sizes)
+        self.pointers: dict[Key, Value] = {}
+        self.values: dict[int, Value] = {}
+        self.depths = self._depths()
+        self.folds = [Fold(self, i, s) if s.fold else None for i, s in enumerate(nest.stores)]
+
+    def _depths(self) -> dict[int, int]:
+        """How many loops each term is inside of: down to the last one that it varies in."""
+        depths: dict[int, int] = {}
+        for number, term in self.terms.items():
+            strides = self.axes.strides["term", number] if term.access else ()
+            own = max((d + 1 for d, s in enumerate(strides) if s), default=0)
+            depths[number] = max([own, *(depths[i] for i in term.operands)])
+        return depths
+
+    # ---- loops
+
+    def write(self) -> None:
+        for key, access in self.accesses.items():
+            self.pointers[key] = self._start(key, access.value, access.layout)
+        folds = [fold for fold in self.folds if fold]
+        for fold in folds:
+            fold.prepare()
+        self._level(0)
+        for fold in folds:
+            fold.finish()
+
+    def _level(self, level: int) -> None:
+        """Everything that is done inside of `level` loops."""
+        for number, depth in self.depths.items():
+            if depth == level:
+                self.values[number] = self._term(("term", number), self.terms[number])
+        if level == self.depth:
+            for place, store in enumerate(self.nest.stores):
+                self._store(place, store)
+            return
+        opening = [fold for fold in self.folds if fold and fold.opens_at(level)]
+        for fold in opening:
+            fold.open()
+        with self._loop(level) as index:
+            outer = dict(self.pointers)
+            for key, strides in self.axes.strides.items():
+                if strides[level]:
+                    self.pointers[key] = self._moved(key, index, strides[level])
+            self._level(level + 1)
+            self.pointers = outer
+        for fold in opening:
+            fold.close()
+
+    def _loop(self, level: int) -> Any:
+        parallel = level == self.depth - 1 and not any(f and f.collides for f in self.folds)
+        fixed = not (level == 0 and self.axes.rows)
+        short = fixed and self.axes.sizes[level] < SHORT
+        return self.emit.loop(self.count(level), parallel=parallel, short=short)
+
+    def count(self, level: int) -> Value:
+        """How often the loop turns."""
+        if level == 0 and self.axes.rows:
+            return self.emit.mul(self.frame.rows, self.axes.sizes[0])
+        return constant(self.axes.sizes[level])
+
+    # ---- addresses
+
+    def _start(self, key: Key, value: int, layout: Layout) -> Value:
+        """A pointer to what the first point accesses; for an index, its value there."""
+        offset = self.frame.number(layout.offset, layout, self.nest)
+        whole = value < 0 or self.frame.place(value) is Place.WHOLE
+        if whole and self.nest.rows and layout.strides[0]:
+            rows = self.emit.mul(self.frame.first, self.per_row * layout.strides[0])
+            offset = self.emit.add(offset, rows)
+        fold = self.folds[key[1]] if key[0] == "store" else None
+        if fold:
+            return fold.base(offset)
+        return offset if value < 0 else self.emit.at(self.frame.base(value), offset, self._memory(value))
+
+    def _moved(self, key: Key, index: Value, stride: int) -> Value:
+        access = self.accesses[key]
+        step = self.emit.mul_by(index, self.frame.number(stride, access.layout, self.nest))
+        if access.value < 0:
+            return self.emit.add(self.pointers[key], step)
+        fold = self.folds[key[1]] if key[0] == "store" else None
+        kind = memory_type(fold.memory) if fold else self._memory(access.value)
+        return self.emit.at(self.pointers[key], step, kind)
+
+    def _memory(self, value: int) -> Any:
+        return memory_type(self.frame.dtype(value))
+
+    # ---- points
+
+    def _term(self, key: Key, term: Term) -> Value:
+        if term.op is Leaf.CONST:
+            return self.frame.literal(term.params[0], term.dtype)
+        if term.op is Leaf.INDEX:
+            return convert(self.emit.builder, self.pointers[key], INT64, term.dtype)
+        if term.op is Leaf.LOAD:
+            return self.loaded(self.pointers[key], term.dtype)
+        if term.op is P.gather:
+            return self._gathered(key, term)
+        assert not isinstance(term.op, Leaf)
+        operands = [self.values[i] for i in term.operands]
+        dtypes = [self.terms[i].dtype for i in term.operands]
+        return compute(self.emit.builder, term.op, operands, dtypes, term.dtype, term.params)
+
+    def loaded(self, pointer: Value, dtype: DType) -> Value:
+        """The value at `pointer`."""
+        value = self.emit.load(pointer, memory_type(dtype))
+        if dtype.kind == "b":
+            return self.emit.builder.icmp_unsigned("!=", value, ir.Constant(value.type, 0))
+        return value
+
+    def keep(self, value: Value, pointer: Value, dtype: DType) -> None:
+        """Write `value` to `pointer`."""
+        if dtype.kind == "b":
+            value = self.emit.builder.zext(value, memory_type(dtype))
+        self.emit.store(value, pointer)
+
+    def _gathered(self, key: Key, term: Term) -> Value:
+        """What the index operand picks; out of bounds that is the nearest element."""
+        stride, size = term.params
+        index, zero = self._index(term.operands[0]), constant(0)
+        builder = self.emit.builder
+        index = builder.select(builder.icmp_signed("<", index, zero), zero, index)
+        step = self.emit.mul(self.emit.least(index, constant(size - 1)), stride)
+        pointer = self.emit.at(self.pointers[key], step, memory_type(term.dtype))
+        return self.loaded(pointer, term.dtype)
+
+    def _index(self, number: int) -> Value:
+        """A term as a signed 64-bit index; what is too large for one is out of bounds anyway."""
+        dtype, builder = self.terms[number].dtype, self.emit.builder
+        value = convert(builder, self.values[number], dtype, INT64)
+        if dtype.name != "uint64":
+            return value
+        negative = builder.icmp_signed("<", value, constant(0))
+        return builder.select(negative, constant(2**62), value)
+
+    def _store(self, place: int, store: Store) -> None:
+        fold, value = self.folds[place], self.values[store.term]
+        if fold:
+            fold.add(value, None if store.extra is None else self._index(store.extra))
+        else:
+            self.keep(value, self.pointers["store", place], self.frame.dtype(store.access.value))

@@ -1,0 +1,67 @@
+"""In which order a nest's axes are looped over, and which of them are one loop."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+Strides = tuple[int, ...]
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """The loops of a nest, outermost first.
+
+    The first runs over `sizes[0]` points of every row if `rows`. `strides` has, for each access of
+    the nest, how many elements it moves along each loop.
+    """
+
+    sizes: tuple[int, ...]
+    rows: bool
+    strides: Mapping[Key, Strides]
+
+
+def ordered(
+    sizes: Sequence[int], rows: bool, strides: Mapping[Key, Strides], last: Sequence[int] = ()
+) -> Axes:
+    """The loops over `sizes`: contiguous elements innermost, loops that step evenly made one.
+
+    The axes `last` are made the innermost, whatever that costs.
+    """
+    order = list(range(len(sizes)))
+    inner = order[1:] if rows else order
+    if last:
+        order = [axis for axis in order if axis not in last] + list(last)
+    elif len(inner) > 1:
+        # Ties go to the last axis, the one that row-major buffers step through one by one.
+        best = max(inner, key=lambda axis: (_contiguity(axis, sizes[axis], strides), axis))
+        order.remove(best)
+        order.append(best)
+    moved = {key: tuple(s[axis] for axis in order) for key, s in strides.items()}
+    return _merged(Axes(tuple(sizes[axis] for axis in order), rows, moved))
+
+
+def _contiguity(axis: int, size: int, strides: Mapping[Key, Strides]) -> float:
+    """How well a loop over `axis` goes through memory; a loop of a few iterations never pays."""
+    steps = [abs(s[axis]) for s in strides.values()]
+    score = sum(1.0 if step == 1 else 0.25 if step == 0 else 0.0 for step in steps)
+    return score * min(1.0, size / 8)
+
+
+def _merged(axes: Axes) -> Axes:
+    sizes: list[int] = []
+    groups: list[int] = []  # the last axis of each loop, whose strides are the loop's
+    for axis, size in enumerate(axes.sizes):
+        if groups and _steps_evenly(axes, axis):
+            sizes[-1] *= size
+            groups[-1] = axis
+        else:
+            sizes.append(size)
+            groups.append(axis)
+    strides = {key: tuple(s[axis] for axis in groups) for key, s in axes.strides.items()}
+    return Axes(tuple(sizes), axes.rows, strides)
+
+
+def _steps_evenly(axes: Axes, axis: int) -> bool:
+    """Whether a step of the loop before `axis` is a whole turn of the loop over it."""
+    size = axes.sizes[axis]
+    return all(s[axis - 1] == s[axis] * size for s in axes.strides.values())

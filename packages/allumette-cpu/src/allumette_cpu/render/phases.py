@@ -1,0 +1,178 @@
+"""A phase as functions: one that computes a block of rows, one that adds the blocks up.
+
+Rows are cut into blocks by the problem's shape, so that results do not depend on the number of
+threads. A block is computed a chunk of rows at a time, in scratch memory that stays in the cache,
+and has accumulators of its own; these are combined in the order of the blocks.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from math import prod
+from typing import Any
+
+import numpy as np
+from allumette_core.compiler.schedule import Contract, Loop, Nest, Place
+from allumette_core.layout import Layout
+from llvmlite import ir
+
+from ..plan import Ref
+from ..scalars import I64, Value, llvm_type, memory_type
+from . import contracts
+from .emit import Emitter, Module, constant
+from .folds import accumulator, combine, identity
+from .nests import NestWriter
+from .scalar import convert, number
+from .sizes import Sizes
+
+DType = np.dtype[Any]
+PLAIN = frozenset(map(repr, (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 0, 1, -1, 2, True, False)))
+
+
+class Frame:
+    """The function that computes one block of a phase, while it is being written."""
+
+    def __init__(self, module: Module, name: str, loop: Loop, sizes: Sizes, refs: dict[int, Ref]) -> None:
+        self.loop, self.sizes, self.refs = loop, sizes, refs
+        self.emit = Emitter(module, name)
+        self.rows: Value = constant(1)
+        self.first: Value = constant(0)
+        self.scratch_bytes = sizes.scratch_bytes
+
+    # ---- values
+
+    def dtype(self, value: int) -> DType:
+        return self.loop.phase.program.avals[value].dtype
+
+    def place(self, value: int) -> Place:
+        return self.loop.places[value]
+
+    def base(self, value: int) -> Value:
+        """Where `value` begins."""
+        place = self.place(value)
+        if place is Place.WHOLE:
+            return self.emit.pointer(self.refs[value])
+        if place is Place.FOLD:
+            return self._offset(self.accumulators(), self.sizes.folds[value].offset)
+        return self._offset(self.thread_memory(), self.sizes.chunks[value])
+
+    def accumulators(self) -> Value:
+        """The accumulators of the block."""
+        return self._offset_by(self.emit.pointer(self.sizes.accumulators), self.emit.block)
+
+    def _offset_by(self, base: Value, block: Value) -> Value:
+        step = self.emit.setup.mul(block, constant(self.sizes.fold_bytes))
+        return self.emit.setup.gep(base, [step], source_etype=ir.IntType(8))
+
+    def thread_memory(self) -> Value:
+        """The scratch memory of the thread."""
+        base = self.emit.pointer(self.sizes.scratch)
+        if not self.sizes.per_thread:
+            return base
+        step = self.emit.setup.mul(self.emit.thread, constant(self.sizes.scratch_bytes))
+        return self.emit.setup.gep(base, [step], source_etype=ir.IntType(8))
+
+    def _offset(self, base: Value, offset: int) -> Value:
+        return self.emit.setup.gep(base, [constant(offset)], source_etype=ir.IntType(8))
+
+    def scratch(self, value: int) -> Value:
+        """Room for the sum over one chunk of what `value` accumulates."""
+        return self._offset(self.thread_memory(), self.sizes.parts[value])
+
+    # ---- numbers
+
+    def literal(self, value: Any, dtype: DType) -> Value:
+        """A constant: in the code if it is a plain one, else an argument, for it may depend on N."""
+        exact = dtype.type(value).item()
+        if repr(exact) in PLAIN or dtype.kind == "b":
+            return number(value, dtype)
+        if dtype.kind == "f":
+            word = self.emit.word(("float", float(exact)))
+            return convert(self.emit.setup, self.emit.setup.bitcast(word, ir.DoubleType()), np.dtype("float64"), dtype)
+        signed = int(np.array(exact, dtype).astype("int64"))
+        word = self.emit.word(("const", signed))
+        return word if dtype.itemsize == 8 else self.emit.setup.trunc(word, llvm_type(dtype))
+
+    def number(self, value: int, layout: Layout, nest: Nest) -> Value:
+        """An offset or stride: an argument if it depends on the number of rows."""
+        step = abs(layout.strides[0]) if nest.rows and layout.strides else 0
+        if step and abs(value) >= step * nest.shape[0]:
+            return self.emit.word(("const", value))
+        return constant(value)
+
+    def most(self, a: Value, b: Value) -> Value:
+        """The larger of two lengths."""
+        if isinstance(a, ir.Constant) and isinstance(b, ir.Constant):
+            return a if a.constant >= b.constant else b
+        return self.emit.builder.select(self.emit.builder.icmp_signed(">", a, b), a, b)
+
+    # ---- code
+
+    def write(self) -> tuple[Ref, ...]:
+        """The whole function; what its argument table holds."""
+        emit, loop = self.emit, self.loop
+        for value, fold in self.sizes.folds.items():
+            self._fill(self.base(value), fold.count, identity(fold.kind, fold.dtype), fold.dtype)
+        for statement in loop.statements:
+            if not _moves(statement):
+                self._statement(statement)
+        if loop.phase.rows > 1:
+            low = emit.mul_by(emit.block, emit.word(("const", self.sizes.block_rows)))
+            end = emit.least(
+                emit.add(low, emit.word(("const", self.sizes.block_rows))),
+                emit.word(("const", loop.phase.rows)),
+            )
+            chunk = emit.word(("const", self.sizes.chunk))
+            with emit.loop(end, low, chunk) as first:
+                self.first = first
+                self.rows = emit.least(chunk, emit.builder.sub(end, first))
+                for statement in loop.statements:
+                    if _moves(statement):
+                        self._statement(statement)
+        return emit.finish()
+
+    def _statement(self, statement: Nest | Contract) -> None:
+        if isinstance(statement, Nest):
+            NestWriter(self, statement).write()
+        else:
+            contracts.write(self, statement)
+
+    def _fill(self, pointer: Value, count: int, value: Value, dtype: DType) -> None:
+        with self.emit.loop(constant(count), parallel=True) as index:
+            if dtype.kind == "b":
+                value = self.emit.builder.zext(value, memory_type(dtype))
+            self.emit.store(value, self.emit.at(pointer, index, memory_type(dtype)))
+
+
+def _moves(statement: Nest | Contract) -> bool:
+    """Whether a statement runs over rows; what does not is done once for a block."""
+    if isinstance(statement, Nest):
+        return statement.rows
+    return any(d.rows for d in (*statement.batch, statement.m, statement.n, statement.k))
+
+
+def combiner(module: Module, name: str, loop: Loop, sizes: Sizes, refs: dict[int, Ref]) -> tuple[Ref, ...]:
+    """Write the function that combines the accumulators of all blocks into the phase's outputs."""
+    emit = Emitter(module, name)
+    base = emit.pointer(sizes.accumulators)
+    blocks = emit.word(("const", sizes.blocks))
+    for value, fold in sizes.folds.items():
+        memory, result = memory_type(fold.dtype), loop.phase.program.avals[value].dtype
+        total = emit.bytes_from(base, constant(fold.offset))
+        with emit.loop(blocks, constant(1)) as block:
+            start = emit.mul(block, sizes.fold_bytes)
+            other = emit.bytes_from(total, start)
+            with emit.loop(constant(fold.count), parallel=True) as index:
+                pointer = emit.at(total, index, memory)
+                a, b = emit.load(pointer, memory), emit.load(emit.at(other, index, memory), memory)
+                emit.store(combine_stored(emit.builder, fold.kind, fold.dtype, a, b), pointer)
+        out = emit.pointer(refs[value])
+        with emit.loop(constant(fold.count), parallel=True) as index:
+            got = emit.load(emit.at(total, index, memory), memory)
+            made = got if fold.dtype == result else convert(emit.builder, got, fold.dtype, result)
+            emit.store(made, emit.at(out, index, memory_type(result)))
+    return emit.finish()
+
+
+def combine_stored(builder: Any, kind: str, dtype: DType, a: Value, b: Value) -> Value:
+    """`combine` for values as they are in memory: bools are bytes there, which extremes suit."""
+    return combine(builder, kind, np.dtype("uint8") if dtype.kind == "b" else dtype, a, b)
