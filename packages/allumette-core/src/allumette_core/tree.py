@@ -76,9 +76,9 @@ def names(tree: Tree) -> list[str]:
     >>> names({"layers": [1, 2]})
     ['layers.0', 'layers.1']
     """
-    flatten(tree)
-    paths = optree.tree_paths(tree, namespace=_NAMESPACE)
-    return [".".join(str(part) for part in path) for path in paths]
+    flatten(tree)  # registers the dataclasses in it
+    accessors = optree.tree_accessors(tree, namespace=_NAMESPACE)
+    return [".".join(str(getattr(part, "field", part.entry)) for part in a) for a in accessors]
 
 
 def register(
