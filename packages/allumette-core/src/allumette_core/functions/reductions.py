@@ -310,16 +310,21 @@ def vector_norm(
     >>> al.vector_norm([3.0, -4.0]).tolist(), al.vector_norm([3.0, -4.0], ord=1).tolist()
     (5.0, 7.0)
     """
-    wide = Tensor(floating(x))
+    node = floating(x)
     if math.isnan(ord):
         raise ArgumentError("vector_norm: ord must be a number, got nan")
+    out = _norm(_wide(node), _axes("vector_norm", node, axis), keepdims, ord)
+    return Tensor(cast(out._node, node.dtype))
+
+
+def _norm(x: Tensor, axes: Shape, keepdims: bool, ord: float) -> Tensor:  # noqa: A002
     if ord == 2:
-        return _root(sum(square(wide), axis, keepdims=keepdims))
-    size = abs_(wide)
+        return _root(sum(square(x), axes, keepdims=keepdims))
+    size = abs_(x)
     if math.isinf(ord):
-        return (max if ord > 0 else min)(size, axis, keepdims)
+        return (max if ord > 0 else min)(size, axes, keepdims)
     if ord == 0:
-        return astype(count_nonzero(wide, axis, keepdims), wide.dtype)
+        return astype(count_nonzero(x, axes, keepdims), x.dtype)
     if ord == 1:
-        return sum(size, axis, keepdims=keepdims)
-    return sum(size**ord, axis, keepdims=keepdims) ** (1 / ord)
+        return sum(size, axes, keepdims=keepdims)
+    return sum(size**ord, axes, keepdims=keepdims) ** (1 / ord)
