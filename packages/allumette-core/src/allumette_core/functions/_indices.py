@@ -8,7 +8,7 @@ import numpy as np
 from .. import expr
 from .. import primitives as P
 from ..convert import cast
-from ..dtypes import DType, int32, int64
+from ..dtypes import DType, int32, int64, uint64
 from ..errors import DTypeError
 from ..expr import Node
 from ..layout import contiguous_strides
@@ -87,6 +87,8 @@ def _with(primitive: Primitive, index: Node, number: int) -> Node:
 
 def _wrapped(index: Node, size: int) -> Node:
     """`index` with negative values counted from the end, in a dtype that holds `size`."""
+    if index.dtype == uint64:  # which no signed dtype holds
+        return cast(_with(P.minimum, index, size), int64)
     index = cast(index, _holding(index.dtype, size))
     if index.dtype.kind == "u":
         return index
