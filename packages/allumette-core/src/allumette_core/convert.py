@@ -161,6 +161,14 @@ def floating(value: ArrayLike) -> Node:
     return node if node.dtype.kind == "f" else cast(node, DEFAULT_FLOAT, node.weak)
 
 
+def float_pair(a: ArrayLike, b: ArrayLike) -> tuple[Node, Node]:
+    """The nodes of `a` and `b`, cast to the float dtype they promote to."""
+    left, right = pair(a, b)
+    if left.dtype.kind == "f":
+        return left, right
+    return cast(left, DEFAULT_FLOAT, left.weak), cast(right, DEFAULT_FLOAT, right.weak)
+
+
 def cast(node: Node, dtype: DType, weak: bool = False) -> Node:
     """`node` in `dtype`."""
     if node.dtype == dtype:

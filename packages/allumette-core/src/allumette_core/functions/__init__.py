@@ -13,11 +13,15 @@ from . import (
     elementwise,
     gathering,
     indexing,
+    joining,
     linalg,
+    logic,
     losses,
     manipulation,
     nn,
+    norms,
     pooling,
+    ranges,
     reductions,
     scans,
     sorting,
@@ -31,11 +35,15 @@ from .derived import *
 from .elementwise import *
 from .gathering import *
 from .indexing import *
+from .joining import *
 from .linalg import *
+from .logic import *
 from .losses import *
 from .manipulation import *
 from .nn import *
+from .norms import *
 from .pooling import *
+from .ranges import *
 from .reductions import *
 from .scans import *
 from .sorting import *
@@ -50,11 +58,15 @@ __all__ += derived.__all__
 __all__ += elementwise.__all__
 __all__ += gathering.__all__
 __all__ += indexing.__all__
+__all__ += joining.__all__
 __all__ += linalg.__all__
+__all__ += logic.__all__
 __all__ += losses.__all__
 __all__ += manipulation.__all__
 __all__ += nn.__all__
+__all__ += norms.__all__
 __all__ += pooling.__all__
+__all__ += ranges.__all__
 __all__ += reductions.__all__
 __all__ += scans.__all__
 __all__ += sorting.__all__

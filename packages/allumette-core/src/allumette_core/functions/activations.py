@@ -12,8 +12,8 @@ from .. import primitives as P
 from ..convert import as_node, floating
 from ..errors import ArgumentError
 from ..tensor import ArrayLike, Axes, Tensor
-from .derived import stop_gradient, where
 from .elementwise import erf, exp, expm1, log, log1p, tanh
+from .logic import stop_gradient, where
 from .reductions import max as max_
 from .reductions import sum as sum_
 

@@ -5,8 +5,9 @@ from ..errors import ArgumentError, ShapeError
 from ..shapes import normalize_axis
 from ..tensor import ArrayLike, Tensor
 from .activations import log_softmax
-from .derived import square, where
+from .derived import square
 from .elementwise import exp, log, log1p
+from .logic import where
 from .nn import hits
 from .reductions import mean
 from .reductions import sum as sum_

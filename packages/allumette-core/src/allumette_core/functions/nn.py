@@ -13,12 +13,14 @@ from ..shapes import normalize_axis
 from ..tensor import ArrayLike, Axes, Tensor
 from ._moves import reshape_node
 from .activations import softmax
-from .creation import full, tril
-from .derived import astype, square, where
+from .creation import full
+from .derived import square
 from .elementwise import sqrt
 from .gathering import take
 from .linalg import matmul
+from .logic import astype, where
 from .manipulation import matrix_transpose
+from .ranges import tril
 from .reductions import mean
 
 __all__ = [

@@ -12,15 +12,14 @@ from .. import expr
 from .. import primitives as P
 from ..convert import as_node, cast, floating
 from ..dtypes import DEFAULT_FLOAT, DEFAULT_INT, as_dtype, bool_, uint32
-from ..errors import ArgumentError
 from ..expr import Node
 from ..primitives import Primitive
-from ..shapes import Shape, normalize_axes, normalize_axis, reduce
+from ..shapes import Shape, normalize_axes, normalize_axis
 from ..tensor import ArrayLike, Axes, Tensor
 from .creation import full
-from .derived import astype, isfinite, square, stop_gradient, where
-from .elementwise import abs as abs_
-from .elementwise import exp, log, sqrt
+from .derived import square
+from .elementwise import sqrt
+from .logic import astype, where
 from .manipulation import reshape
 
 __all__ = [
@@ -29,7 +28,6 @@ __all__ = [
     "argmax",
     "argmin",
     "count_nonzero",
-    "logsumexp",
     "max",
     "mean",
     "min",
@@ -37,7 +35,6 @@ __all__ = [
     "std",
     "sum",
     "var",
-    "vector_norm",
 ]
 
 
@@ -53,7 +50,7 @@ def _axes(name: str, node: Node, axis: Axes) -> Shape:
     return normalize_axes(name, axis, len(node.shape))
 
 
-def _widened(x: ArrayLike, dtype: Any) -> Node:
+def widened(x: ArrayLike, dtype: Any) -> Node:
     """`x` in the dtype that it is summed in: `dtype`, or its own, but no integer below 32 bits."""
     node = as_node(x)
     if dtype is not None:
@@ -79,7 +76,7 @@ def sum(x: ArrayLike, /, axis: Axes = None, dtype: Any = None, keepdims: bool = 
     >>> al.sum([[1, 2], [3, 4]], axis=0).tolist()
     [4, 6]
     """
-    node = _widened(x, dtype)
+    node = widened(x, dtype)
     return _reduce(P.sum_, node, _axes("sum", node, axis), keepdims)
 
 
@@ -93,7 +90,7 @@ def prod(x: ArrayLike, /, axis: Axes = None, dtype: Any = None, keepdims: bool =
     >>> al.prod([[1, 2], [3, 4]], axis=1).tolist()
     [2, 12]
     """
-    node = _widened(x, dtype)
+    node = widened(x, dtype)
     return _reduce(P.prod, node, _axes("prod", node, axis), keepdims)
 
 
@@ -107,11 +104,12 @@ def count_nonzero(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) ->
     return sum(astype(x, bool_), axis, keepdims=keepdims)
 
 
-def _count(node: Node, axes: Shape) -> int:
+def count(node: Node, axes: Shape) -> int:
+    """How many elements are folded into one."""
     return math.prod([node.shape[i] for i in axes])
 
 
-def _wide(node: Node) -> Tensor:
+def wide(node: Node) -> Tensor:
     """float16 in float32, so that a sum of many does not overflow on its way to a mean."""
     return Tensor(cast(node, DEFAULT_FLOAT) if node.dtype.itemsize < 4 else node)
 
@@ -128,7 +126,7 @@ def mean(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """
     node = floating(x)
     axes = _axes("mean", node, axis)
-    out = sum(_wide(node), axes, keepdims=keepdims) / _count(node, axes)
+    out = sum(wide(node), axes, keepdims=keepdims) / count(node, axes)
     return Tensor(cast(out._node, node.dtype))
 
 
@@ -148,14 +146,14 @@ def var(
     """
     node = floating(x)
     axes = _axes("var", node, axis)
-    wide = _wide(node)
-    squares = square(wide - mean(wide, axes, keepdims=True))
-    freedom = _count(node, axes) - correction
+    operand = wide(node)
+    squares = square(operand - mean(operand, axes, keepdims=True))
+    freedom = count(node, axes) - correction
     out = sum(squares, axes, keepdims=keepdims) / (freedom if freedom > 0 else 0.0)
     return Tensor(cast(out._node, node.dtype))
 
 
-def _root(x: Tensor) -> Tensor:
+def root(x: Tensor) -> Tensor:
     """The square root of what is not negative, whose slope at 0 is taken as 0."""
     zero = x == 0
     return where(zero, 0.0, sqrt(where(zero, 1.0, x)))
@@ -170,7 +168,7 @@ def std(
     >>> al.std([1.0, 3.0]).tolist()
     1.0
     """
-    return _root(var(x, axis, correction, keepdims))
+    return root(var(x, axis, correction, keepdims))
 
 
 # ---- extremes and tests --------------------------------------------------------------------------
@@ -208,7 +206,7 @@ def _test(name: str, primitive: Primitive, x: ArrayLike, axis: Axes, keepdims: b
     """Extremes of booleans; without elements, none is true and all are."""
     node = cast(as_node(x), bool_)
     axes = _axes(name, node, axis)
-    if _count(node, axes):
+    if count(node, axes):
         return _reduce(primitive, node, axes, keepdims)
     sizes = [1 if i in axes else n for i, n in enumerate(node.shape) if keepdims or i not in axes]
     return full(sizes, primitive is P.min_, device=node.device)
@@ -270,61 +268,3 @@ def argmin(x: ArrayLike, /, axis: int | None = None, keepdims: bool = False) -> 
     [0, 1]
     """
     return _place("argmin", P.argmin, x, axis, keepdims)
-
-
-# ---- sums of functions ---------------------------------------------------------------------------
-
-
-def logsumexp(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """`log(sum(exp(x)))` along `axis` without overflow; -inf where there is nothing above -inf.
-
-    >>> import allumette_core as al
-    >>> al.logsumexp([1000.0, float("-inf")]).tolist()
-    1000.0
-    """
-    node = floating(x)
-    axes = _axes("logsumexp", node, axis)
-    wide = Tensor(node)
-    shift: Tensor | float = 0.0
-    if _count(node, axes):
-        # The result does not depend on the shift, so neither do its derivatives.
-        largest = stop_gradient(max(wide, axes, keepdims=True))
-        shift = where(isfinite(largest), largest, 0.0)
-    total = sum(exp(wide - shift), axes, keepdims=True)
-    nothing = total == 0
-    out = where(nothing, -math.inf, log(where(nothing, 1.0, total))) + shift
-    return out if keepdims else reshape(out, reduce(node.shape, axes))
-
-
-def vector_norm(
-    x: ArrayLike, /, *, axis: Axes = None, keepdims: bool = False, ord: float = 2
-) -> Tensor:
-    """The norm along `axis`: the root of the sum of powers `ord`; inf the largest magnitude.
-
-    0 counts what is not 0, -inf is the smallest magnitude. The slope of the 2-norm at 0 is 0.
-
-    Raises:
-        ArgumentError: `ord` is NaN.
-
-    >>> import allumette_core as al
-    >>> al.vector_norm([3.0, -4.0]).tolist(), al.vector_norm([3.0, -4.0], ord=1).tolist()
-    (5.0, 7.0)
-    """
-    node = floating(x)
-    if math.isnan(ord):
-        raise ArgumentError("vector_norm: ord must be a number, got nan")
-    out = _norm(_wide(node), _axes("vector_norm", node, axis), keepdims, ord)
-    return Tensor(cast(out._node, node.dtype))
-
-
-def _norm(x: Tensor, axes: Shape, keepdims: bool, ord: float) -> Tensor:  # noqa: A002
-    if ord == 2:
-        return _root(sum(square(x), axes, keepdims=keepdims))
-    size = abs_(x)
-    if math.isinf(ord):
-        return (max if ord > 0 else min)(size, axes, keepdims)
-    if ord == 0:
-        return astype(count_nonzero(x, axes, keepdims), x.dtype)
-    if ord == 1:
-        return sum(size, axes, keepdims=keepdims)
-    return sum(size**ord, axes, keepdims=keepdims) ** (1 / ord)

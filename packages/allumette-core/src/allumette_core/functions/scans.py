@@ -12,8 +12,9 @@ from ..primitives import Primitive
 from ..shapes import normalize_axis
 from ..tensor import ArrayLike, Tensor
 from .creation import full
-from .manipulation import concat, reshape
-from .reductions import _widened
+from .joining import concat
+from .manipulation import reshape
+from .reductions import widened
 
 __all__ = ["cummax", "cummin", "cumulative_prod", "cumulative_sum"]
 
@@ -45,7 +46,7 @@ def cumulative_sum(
     >>> al.cumulative_sum([1, 2, 3]).tolist()
     [1, 3, 6]
     """
-    out, place = _scan("cumulative_sum", P.cumsum, _widened(x, dtype), axis)
+    out, place = _scan("cumulative_sum", P.cumsum, widened(x, dtype), axis)
     return _with_initial(out, place, 0) if include_initial else out
 
 
@@ -63,7 +64,7 @@ def cumulative_prod(
     >>> al.cumulative_prod([1, 2, 3]).tolist()
     [1, 2, 6]
     """
-    out, place = _scan("cumulative_prod", P.cumprod, _widened(x, dtype), axis)
+    out, place = _scan("cumulative_prod", P.cumprod, widened(x, dtype), axis)
     return _with_initial(out, place, 1) if include_initial else out
 
 

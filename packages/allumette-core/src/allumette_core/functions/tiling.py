@@ -13,7 +13,8 @@ from ..convert import as_node, cast, from_array
 from ..errors import ArgumentError, ShapeError
 from ..shapes import Shape, normalize_axes, normalize_axis
 from ..tensor import ArrayLike, Axes, Tensor
-from .manipulation import concat, reshape, split
+from .joining import concat, split
+from .manipulation import reshape
 
 __all__ = ["pad", "repeat", "roll", "sliding_windows", "tile"]
 
