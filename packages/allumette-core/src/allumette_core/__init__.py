@@ -6,8 +6,6 @@
 tensor(14., dtype=float32, device='numpy')
 """
 
-from importlib.metadata import version as _version
-
 from .tensor import ArrayLike, Tensor, evaluate  # before functions: these need each other
 
 # isort: split
@@ -56,7 +54,14 @@ from .io import load, load_metadata, save
 from .jit import jit
 from .profile import profile
 
-__version__ = _version("allumette-core")
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":  # asked for, not always there: it takes a third of the import time
+        from importlib.metadata import version
+
+        return version("allumette-core")
+    raise AttributeError(f"module 'allumette_core' has no attribute {name!r}")
+
 
 __all__ = [
     "AllumetteError",

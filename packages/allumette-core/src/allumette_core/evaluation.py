@@ -24,7 +24,7 @@ _kept_instructions = 0
 def compiled(program: Program, device: str) -> Executable:
     """The executable of `program` on `device`: compiled the first time its structure is seen."""
     global _kept_instructions
-    key = device, program.key
+    key = device, program.repeats, program.key
     with _lock:
         found = _executables.get(key)
         if found is not None:

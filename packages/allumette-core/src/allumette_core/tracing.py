@@ -1,7 +1,7 @@
 """Running a function on placeholders to get its program: what `jit` keeps for a signature."""
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -150,6 +150,7 @@ def _compile(
     inputs = arguments + found.watched
     results, made = _results(leaves, inputs)
     program, _ = build(inputs + found.constants, made, donated, outside)
+    program = replace(program, repeats=True)
     evaluate_nodes([*found.watched, *found.constants])
     device = next((n.device for n in (*inputs, *made) if n.device), None) or default_device()
     return Traced(

@@ -1,5 +1,7 @@
 """`check_grads`: derivatives against central differences."""
 
+from __future__ import annotations  # np.random is imported when it is first named
+
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -1,22 +1,22 @@
 """Rewrite a program so that it uses only primitives that a backend has."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from .. import expr
 from ..primitives import Primitive
 from .program import Instruction, Program, build
 
 
-def replay(
-    program: Program, emit: Callable[[Instruction, list[expr.Node]], expr.Node]
-) -> Program:
+def replay(program: Program, emit: Callable[[Instruction, list[expr.Node]], expr.Node]) -> Program:
     """The program that results when `emit` makes the node of each instruction from its inputs."""
     inputs = [expr.placeholder(a.shape, a.dtype, None) for a in program.avals[: program.num_inputs]]
     values: list[expr.Node] = list(inputs)
     for instruction in program.instructions:
         values.append(emit(instruction, [values[i] for i in instruction.inputs]))
     outputs = [values[i] for i in program.outputs]
-    return build(inputs, outputs, program.donated, is_leaf=lambda node: False)[0]
+    made, _ = build(inputs, outputs, program.donated, is_leaf=lambda node: False)
+    return replace(made, repeats=program.repeats)
 
 
 def lower(program: Program, native: Callable[[Primitive], bool]) -> Program:

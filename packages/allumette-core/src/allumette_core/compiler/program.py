@@ -54,6 +54,7 @@ class Program:
     instructions: tuple[Instruction, ...]
     outputs: tuple[int, ...]
     donated: frozenset[int] = field(default_factory=frozenset)
+    repeats: bool = field(default=False, compare=False)  # jitted: worth compiling at once
 
     @cached_property
     def key(self) -> Any:
@@ -69,12 +70,13 @@ class Program:
     def last_uses(self) -> tuple[tuple[int, ...], ...]:
         """Per instruction, the values that nothing after it needs (outputs never die)."""
         last: dict[int, int] = {}
+        outputs = set(self.outputs)
         for position, instruction in enumerate(self.instructions):
             last.update(dict.fromkeys(instruction.inputs, position))
             last.setdefault(position + self.num_inputs, position)
         dying: list[list[int]] = [[] for _ in self.instructions]
         for value, position in last.items():
-            if value not in self.outputs:
+            if value not in outputs:
                 dying[position].append(value)
         return tuple(tuple(values) for values in dying)
 
