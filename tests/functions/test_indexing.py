@@ -1,4 +1,4 @@
-"""Brackets and assignment against NumPy's, for basic, array and mask indices, and their refusals."""
+"""Brackets and assignment against NumPy's: basic, array and mask indices, and refusals."""
 
 from typing import Any
 
