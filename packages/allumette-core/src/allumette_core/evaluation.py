@@ -85,13 +85,21 @@ def evaluate_nodes(roots: Iterable[Node]) -> None:
             settle(node, buffer, device)
 
 
-def buffers_of(leaves: Sequence[Node]) -> list[Any]:
-    """The buffers of `leaves`, none of which may have been donated."""
+def buffers_of(nodes: Sequence[Node]) -> list[Any]:
+    """The buffers of `nodes`, which are computed if need be.
+
+    Raises:
+        DeviceError: one of them was donated.
+    """
     buffers = []
-    for leaf in leaves:
-        if leaf.buffer is DONATED:
-            raise DeviceError(f"a tensor was used after it was donated to a jitted call: {leaf}")
-        buffers.append(leaf.buffer)
+    for node in nodes:
+        buffer = node.buffer
+        if buffer is None:
+            evaluate_nodes(nodes)
+            buffer = node.buffer
+        if buffer is DONATED:
+            raise DeviceError(f"a tensor was used after it was donated to a jitted call: {node}")
+        buffers.append(buffer)
     return buffers
 
 

@@ -22,7 +22,7 @@ from .backend.registry import backend_of
 from .convert import from_array
 from .dtypes import as_dtype
 from .errors import ArgumentError, DeviceError, TracingError
-from .evaluation import buffers_of, evaluate_nodes
+from .evaluation import buffers_of
 from .expr import DONATED, Node
 from .tensor import Tensor
 from .tracing import NUMBERS, Static, Traced, trace
@@ -61,12 +61,20 @@ class Jitted(Generic[A, R]):
 
     def __call__(self, *args: A.args, **kwargs: A.kwargs) -> R:
         leaves, structure = self._flatten(args, kwargs)
-        if expr.state.trace is not None or any(
-            type(leaf) is Tensor and (leaf._node.abstract or leaf._node.tracked) for leaf in leaves
-        ):
-            return self.function(*args, **kwargs)  # part of a larger graph, without its own program
-        key = structure, tuple([_signature(leaf) for leaf in leaves])
-        traced, captured = self._traced(key, leaves, structure)
+        inline = expr.state.trace is not None
+        signature: list[Hashable] = []
+        for i, leaf in enumerate(leaves):
+            if isinstance(leaf, np.ndarray | np.generic):
+                leaf = leaves[i] = from_array(np.asarray(leaf))
+            if type(leaf) is Tensor:
+                node = leaf._node
+                inline = inline or node.abstract or node.tracked
+                signature.append((node.shape, node.dtype, node.device, node.weak))
+            else:
+                signature.append(_static_signature(leaf))
+        if inline:  # part of a larger graph, without a program of its own
+            return self.function(*args, **kwargs)
+        traced, captured = self._traced((structure, *signature), leaves, structure)
         result: R = _execute(traced, leaves, captured)
         return result
 
@@ -80,11 +88,7 @@ class Jitted(Generic[A, R]):
         if self.static_argnames:
             named = self.static_argnames
             kwargs = {k: Static(v) if k in named else v for k, v in kwargs.items()}
-        leaves, structure = tree.flatten((args, kwargs))
-        for i, leaf in enumerate(leaves):
-            if type(leaf) is not Tensor and isinstance(leaf, np.ndarray | np.generic):
-                leaves[i] = from_array(np.asarray(leaf))
-        return leaves, structure
+        return tree.flatten((args, kwargs))
 
     def _traced(
         self, key: Hashable, leaves: list[Any], structure: tree.TreeDef
@@ -108,7 +112,7 @@ class Jitted(Generic[A, R]):
 
     def _found(self, key: Hashable) -> tuple[Traced, list[Tensor]] | None:
         for traced in self._traces.get(key, ()):
-            if traced.fits() and (captured := traced.captured()) is not None:
+            if (not traced.guards or traced.fits()) and (captured := traced.captured()) is not None:
                 return traced, captured
         return None
 
@@ -120,11 +124,8 @@ class Jitted(Generic[A, R]):
         )
 
 
-def _signature(leaf: Any) -> Hashable:
-    """What of a leaf a trace depends on."""
-    if type(leaf) is Tensor:
-        node = leaf._node
-        return node.shape, node.dtype, node.device, node.weak
+def _static_signature(leaf: Any) -> Hashable:
+    """What of a leaf that is no tensor a trace depends on: of a number, only its type."""
     if type(leaf) in NUMBERS:
         return NUMBERS[type(leaf)]
     try:
@@ -144,22 +145,18 @@ def _execute(traced: Traced, leaves: list[Any], captured: list[Tensor]) -> Any:
             nodes.append(leaf._node)
         elif type(leaf) in NUMBERS:
             nodes.append(_number(leaf, traced.device))
-    nodes += [t._node for t in captured]
-    for node in nodes:
-        if node.buffer is None:
-            evaluate_nodes(nodes)
-            break
+    nodes += [tensor._node for tensor in captured]
     buffers = buffers_of(nodes)
     if traced.program.donated:
         _donate(traced, nodes)
     made = traced.executable(buffers + traced.constants)
+    device = traced.device
     outputs = [
-        expr.data(buffer, shape, dtype, traced.device)
-        for buffer, (shape, dtype) in zip(made, traced.made, strict=True)
+        expr.data(buffer, aval.shape, aval.dtype, device)
+        for buffer, aval in zip(made, traced.made, strict=True)
     ]
-    return tree.unflatten(
-        traced.structure, [r.value(outputs, nodes, buffers) for r in traced.results]
-    )
+    results = [r.value(outputs, nodes, buffers) for r in traced.results]
+    return tree.unflatten(traced.structure, results)
 
 
 def _number(value: int | float, device: str) -> Node:
