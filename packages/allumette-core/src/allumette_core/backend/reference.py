@@ -18,7 +18,7 @@ from ..primitives import Primitive
 from ..shapes import Shape
 from ..threefry import threefry
 from .ops import Kernel, OpBackend
-from .spec import BackendInfo, Capabilities, Executable, MemoryStats
+from .spec import BackendInfo, Capabilities, Executable
 
 Array = NDArray[Any]
 
@@ -241,6 +241,3 @@ class NumpyBackend(OpBackend):
                 return run(buffers)
 
         return quietly
-
-    def memory(self, device: str) -> MemoryStats:
-        raise NotImplementedError

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from ..backend.spec import Capabilities
+from ..profile import profile
 from .subject import Subject
 
 
@@ -40,6 +41,7 @@ class Check:
     primitive: str = ""
     dtype: str = ""
     needs: tuple[str, ...] = ()
+    full_only: bool = False
 
     @property
     def id(self) -> str:
@@ -88,7 +90,6 @@ def perform(check: Check, subject: Subject, known: Mapping[str, str] | None = No
     What is not declared runs all the same: it is reported where it works.
     """
     gap = check.gap(subject.capabilities)
-    subject.traced = Counter()
     found = _attempt(check, subject)
     if gap:
         note = "works, though not declared" if found.state == "passed" else ""
@@ -101,7 +102,9 @@ def _attempt(check: Check, subject: Subject) -> Outcome:
     started = time.perf_counter()
     state, problem, repro, measure = "passed", "", "", Measure()
     try:
-        measure = check.body(subject) or measure
+        with profile() as recorded:
+            subject.traced = recorded.counts
+            measure = check.body(subject) or measure
     except Fault as fault:
         state, problem, repro = "failed", fault.problem, fault.repro
     except Exception as error:  # noqa: BLE001  whatever a backend raises is its failure
@@ -117,10 +120,10 @@ def _where(error: BaseException) -> str:
 
 
 def mode(check: Check, traced: Counter[tuple[str, str]]) -> str:
-    """native, decomposed (into native ones), fallback, or untraced: by what was seen to run."""
+    """native, decomposed (into native ones) or fallback: by what was seen to run, if anything."""
     modes = {how for _, how in traced}
     if not modes:
-        return "untraced"
+        return ""
     if "fallback" in modes:
         return "fallback"
     if check.primitive and (check.primitive, "native") not in traced:

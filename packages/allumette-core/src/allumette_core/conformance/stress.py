@@ -1,0 +1,276 @@
+"""The bodies of level 5 that are not about size: each a function of the subject."""
+
+import ctypes
+import gc
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from ..backend.reference import KERNELS
+from ..compiler.program import Instruction, Program
+from ..primitives import PRIMITIVES as P
+from .case import program_of
+from .check import Fault
+from .level0 import same_bits
+from .subject import Subject
+from .values import Array, exact
+
+_SIZE = 1000
+Step = Instruction
+
+
+def _steps() -> list[Instruction]:
+    """(x + y) * x, and what a few other kinds of primitive make of it. Inputs: x, y."""
+    return [
+        Step(P["add"], (0, 1), ()),
+        Step(P["mul"], (2, 0), ()),
+        Step(P["flip"], (3,), ((0,),)),
+        Step(P["maximum"], (4, 1), ()),
+        Step(P["cumsum"], (5,), (0,)),
+        Step(P["sum"], (6,), ((0,),)),
+    ]
+
+
+def _arrays(subject: Subject, salt: object, size: int = _SIZE) -> list[Array]:
+    rng = subject.rng("stress", salt)
+    return [exact(np.dtype("float32"), (size,), rng) for _ in range(2)]
+
+
+def _program(size: int = _SIZE, donated: frozenset[int] = frozenset()) -> Program:
+    """Outputs: the running sums, their sum, and the product."""
+    like = [np.zeros(size, "float32")] * 2
+    return program_of(like, _steps(), outputs=(6, 7, 3), donated=donated)
+
+
+def _wanted(arrays: list[Array]) -> list[Array]:
+    values = list(arrays)
+    for primitive, inputs, params in _steps():
+        values.append(KERNELS[primitive](*(values[i] for i in inputs), *params))
+    return [np.asarray(values[i], "float32") for i in (6, 7, 3)]
+
+
+def _agree(got: list[Array], arrays: list[Array], what: str) -> None:
+    for one, wanted in zip(got, _wanted(arrays), strict=True):
+        if one.shape != wanted.shape or not np.array_equal(one, wanted):
+            raise Fault(f"{what}: got {one}, not {wanted}")
+
+
+def _still_works(subject: Subject, what: str) -> None:
+    arrays = _arrays(subject, what)
+    for got in subject.run(_program(), arrays):
+        _agree(got, arrays, f"after {what}")
+
+
+def many_calls(subject: Subject) -> None:
+    """One executable, other inputs every time; what it gave before stays as it was."""
+    run = subject.compile(_program())
+    inputs = [_arrays(subject, i) for i in range(40)]
+    made = [run(subject.upload(arrays)) for arrays in inputs]
+    for i, (buffers, arrays) in enumerate(zip(made, inputs, strict=True)):
+        _agree(subject.download(buffers), arrays, f"call {i + 1} of 40")
+
+
+def inputs_intact(subject: Subject) -> None:
+    """Nothing but donated inputs is written to, not even when an input is an output."""
+    arrays = _arrays(subject, "intact")
+    buffers = subject.upload(arrays)
+    run = subject.compile(_program())
+    for _ in range(3):
+        run(buffers)
+    for got, wanted in zip(subject.download(buffers), arrays, strict=True):
+        same_bits(got, wanted, "an input that was not donated")
+
+
+def donation(subject: Subject) -> None:
+    """A donated input is needed again later in the program; the other is not touched."""
+    arrays = _arrays(subject, "donated")
+    run = subject.compile(_program(donated=frozenset({0})))
+    for _ in range(20):
+        buffers = subject.upload(arrays)
+        _agree(subject.download(run(buffers)), arrays, "with the first input donated")
+        same_bits(subject.download(buffers[1:])[0], arrays[1], "the input that was not donated")
+
+
+def donated_results(subject: Subject) -> None:
+    """A loop that donates its state: results of earlier turns are not overwritten by later ones."""
+    x = np.ones(_SIZE, "float32")
+    steps = [Step(P["add"], (0, 1), ()), Step(P["neg"], (2,), ())]
+    run = subject.compile(program_of([x, x], steps, outputs=(2, 3), donated=frozenset({0})))
+    state, one = subject.upload([x, x])
+    kept = []
+    for _ in range(10):
+        state, negated = run([state, one])
+        kept.append(negated)
+    for turn, got in enumerate(subject.download(kept)):
+        same_bits(got, np.full(_SIZE, -(turn + 2.0), "float32"), f"a result of turn {turn + 1}")
+
+
+def same_bits_again(subject: Subject) -> None:
+    """Rounding included, run after run and in a fresh executable."""
+    rng = subject.rng("bits")
+    x = rng.standard_normal((257, 65)).astype("float32")
+    steps = [
+        Step(P["exp"], (0,), ()),
+        Step(P["dot_general"], (1, 0), ((0,), (0,), (), ())),
+        Step(P["sum"], (2,), ((0,),)),
+        Step(P["cumsum"], (3,), (0,)),
+        Step(P["sum"], (0,), ((0, 1),)),
+    ]
+    program = program_of([x], steps, outputs=(2, 3, 4, 5))
+    first = subject.run(program, [x])[0]
+    for _ in range(4):
+        for made in subject.run(program, [x]):
+            for got, wanted in zip(made, first, strict=True):
+                same_bits(got, wanted, "the same program, run again")
+
+
+def another_thread(subject: Subject) -> None:
+    """All of it, in a thread that is not the one that opened the backend."""
+
+    def work() -> None:
+        _still_works(subject, "a second thread")
+        many_calls(subject)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()
+
+
+def threads(subject: Subject) -> None:
+    """One executable and several programs, from four threads that start together."""
+    shared = subject.compile(_program())
+    gate = threading.Barrier(4)
+
+    def work(number: int) -> None:
+        gate.wait()
+        for turn in range(10):
+            arrays = _arrays(subject, (number, turn))
+            _agree(subject.download(shared(subject.upload(arrays))), arrays, f"thread {number}")
+            size = 100 + number * 7 + turn
+            other = _arrays(subject, (number, turn), size)
+            run = subject.compile(_program(size))
+            _agree(subject.download(run(subject.upload(other))), other, f"thread {number}")
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(work, number) for number in range(4)]:
+            done.result()
+
+
+def flat_memory(subject: Subject) -> None:
+    """1,000 evaluations leave nothing behind."""
+    arrays = _arrays(subject, "memory", 16_384)
+    run = subject.compile(_program(16_384))
+    turns = 1000
+
+    def work(count: int) -> None:
+        for _ in range(count):
+            run(subject.upload(arrays))
+        subject.backend.synchronize(subject.device)
+        gc.collect()
+
+    work(20)
+    before, live = _resident(), subject.backend.memory(subject.device).live_bytes
+    work(turns)
+    left = subject.backend.memory(subject.device).live_bytes
+    if live is not None and left is not None and left > live + 4 * arrays[0].nbytes:
+        raise Fault(f"live_bytes grew from {live} to {left} over {turns} evaluations")
+    grown = _resident() - before
+    if grown > turns * arrays[0].nbytes // 4:
+        raise Fault(f"the process grew by {grown / 1e6:.0f} MB over {turns} evaluations")
+
+
+def _resident() -> int:
+    """Bytes of memory that the process holds, 0 where that cannot be told."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
+            return int(file.read().split()[1]) * 4096
+    except OSError:
+        if sys.platform == "win32":
+            return 0
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def too_large(subject: Subject) -> None:
+    """What fits no memory is refused with an error, not answered; the backend goes on."""
+    x = np.ones(1, "float32")
+    steps = [Step(P["broadcast"], (0,), ((2**46,),)), Step(P["neg"], (1,), ())]
+    try:
+        made = subject.compile(program_of([x], steps))(subject.upload([x]))
+    except Exception:  # noqa: BLE001  any error will do
+        _still_works(subject, "a value too large for memory")
+        return
+    raise Fault(f"a value of 2**46 elements was answered with {type(made[0]).__name__}")
+
+
+def missing_input(subject: Subject) -> None:
+    """Too few buffers, or something that is none, is an error; the backend goes on."""
+    run = subject.compile(_program())
+    buffers = subject.upload(_arrays(subject, "missing"))
+    for wrong in (buffers[:1], [buffers[0], object()]):
+        try:
+            subject.download(run(wrong))
+        except Exception:  # noqa: BLE001
+            _still_works(subject, "a call without an input")
+            continue
+        raise Fault(f"a program of 2 inputs answered when it was given {len(wrong)} of them")
+
+
+class _Interrupted(BaseException):
+    """What Ctrl-C would be in the main thread."""
+
+
+def interrupted(subject: Subject) -> None:
+    """A compilation or a run that is interrupted anywhere leaves the backend as it was."""
+    for turn in range(12):
+        size = 50 + turn
+        arrays = _arrays(subject, turn, size)
+
+        def work(size: int = size, arrays: list[Array] = arrays) -> None:
+            try:
+                while True:
+                    subject.compile(_program(size))(subject.upload(arrays))
+            except _Interrupted:
+                pass
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(0.0005 * (turn + 1))
+        while thread.is_alive():
+            if thread.ident is not None:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(thread.ident), ctypes.py_object(_Interrupted)
+                )
+            thread.join(0.05)
+        for got in subject.run(_program(size), arrays):
+            _agree(got, arrays, "after an interruption")
+
+
+def long_program(subject: Subject) -> None:
+    """2,000 instructions one after another."""
+    x = np.arange(5, dtype="float32")
+    steps = [Step(P["neg"], (i,), ()) for i in range(2000)]
+    for made in subject.run(program_of([x], steps), [x]):
+        same_bits(made[0], x, "2,000 times neg")
+
+
+def many_outputs(subject: Subject) -> None:
+    """Every value of a program is asked for, and they do not share memory that changes."""
+    x = np.arange(64, dtype="float32")
+    steps = [Step(P["add"], (i, 0), ()) for i in range(100)]
+    program = program_of([x], steps, outputs=tuple(range(101)))
+    for made in subject.run(program, [x]):
+        for i, got in enumerate(made):
+            same_bits(got, x * (i + 1), f"output {i}")
+
+
+BODIES: tuple[tuple[str, Callable[[Subject], None], *tuple[str, ...]], ...] = (
+    ("many-calls", many_calls), ("inputs-intact", inputs_intact), ("donation", donation),
+    ("donated-results", donated_results), ("deterministic", same_bits_again, "deterministic"),
+    ("another-thread", another_thread), ("threads", threads, "thread_safe"),
+    ("flat-memory", flat_memory), ("too-large", too_large), ("missing-input", missing_input),
+    ("interrupted", interrupted), ("long-program", long_program), ("many-outputs", many_outputs),
+)  # fmt: skip
