@@ -1,4 +1,4 @@
-"""When a program is compiled: first seen it runs on NumPy kernels, repeated it becomes native code."""
+"""When a program is compiled: jitted at once; else it runs on NumPy kernels until it has repeated."""
 
 import os
 import threading
@@ -33,8 +33,9 @@ class Tiered:
         self.eager, self._compile = eager, compile_
         self._names = [(i.primitive.name, "native") for i in program.instructions]
         self._native: Executable | None = None
-        self._settled = compile_mode() == "never" or not program.instructions
-        self._worth_uses = 1 if compile_mode() == "always" else WORTH_USES
+        mode = compile_mode()
+        self._settled = mode == "never" or not program.instructions
+        self._worth_uses = 1 if mode == "always" or program.repeats else WORTH_USES
         self._uses, self._seconds = 0, 0.0
         self._lock = threading.Lock()
 

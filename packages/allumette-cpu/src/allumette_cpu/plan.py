@@ -26,6 +26,12 @@ Ref: TypeAlias = (
 """
 
 
+# How a large matrix product is cut: so many rows and columns of B, and rows of A, are packed at once.
+GEMM_DEPTH, GEMM_WIDTH, GEMM_ROWS = 256, 1024, 96
+GEMM_SCRATCH = 8 * GEMM_DEPTH * (GEMM_WIDTH + GEMM_ROWS)
+"""Bytes of scratch memory that `gemm_f32` and `gemm_f64` are given."""
+
+
 def scratch_stride(size: int) -> int:
     """Bytes from one thread's scratch memory to the next: `size` in whole cache lines."""
     return (size + 63) // 64 * 64

@@ -3,12 +3,13 @@
 from functools import cache
 
 from ..plan import Call
-from .cache import address_of
+from . import cache as kernels
+from . import machine
 
 
 def kernel(call: Call) -> int:
     """The address of a call's kernel."""
-    return address_of(call.source, call.name) if call.source else address(call.name)
+    return kernels.address_of(call.source, call.name) if call.source else address(call.name)
 
 
 @cache
@@ -18,4 +19,14 @@ def address(name: str) -> int:
     Raises:
         KeyError: there is none.
     """
-    raise KeyError(name)
+    if name not in ("gemm_f32", "gemm_f64"):
+        raise KeyError(name)
+    return _gemm(name.removeprefix("gemm_")).address(name)
+
+
+@cache
+def _gemm(kind: str) -> machine.Loaded:
+    from . import gemm
+
+    text = gemm.source(kind)
+    return kernels.loaded(text, lambda: machine.object_code(machine.optimised(text, by_hand=True)))

@@ -30,15 +30,17 @@ def target_machine() -> Any:
     return _new_target_machine()
 
 
-def optimised(text: str, speed: int = 3) -> Any:
-    """The module of LLVM assembly `text` after LLVM's optimiser."""
+def optimised(text: str, by_hand: bool = False) -> Any:
+    """The module of LLVM assembly `text` after LLVM's optimiser; `by_hand`: it is vectorised and
+    unrolled as it should be, and only needs tidying up."""
     with _lock:
         machine = target_machine()
         module = llvm.parse_assembly(text)
         module.triple = llvm.get_process_triple()
         module.data_layout = str(machine.target_data)
-        options = llvm.create_pipeline_tuning_options(speed_level=speed)
-        options.loop_vectorization = options.slp_vectorization = True
+        options = llvm.create_pipeline_tuning_options(speed_level=1 if by_hand else 3)
+        options.loop_vectorization = options.slp_vectorization = not by_hand
+        options.loop_unrolling = not by_hand
         builder = llvm.create_pass_builder(machine, options)
         builder.getModulePassManager().run(module, builder)
         return module

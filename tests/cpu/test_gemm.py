@@ -1,0 +1,99 @@
+"""The runtime's matrix products against float64, over shapes, strides and accumulation."""
+
+import ctypes
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from allumette_cpu.plan import GEMM_SCRATCH
+from allumette_cpu.runtime import functions
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+SCRATCH = np.empty(GEMM_SCRATCH, np.uint8)
+
+
+@cache
+def function(name: str) -> Any:
+    p, i = ctypes.c_void_p, ctypes.c_int64
+    kind = ctypes.CFUNCTYPE(None, i, i, i, p, i, i, p, i, i, i, p, i, p)
+    return kind(functions.address(name))
+
+
+def gemm(a: Array, b: Array, c: Array, accumulate: int) -> None:
+    size = a.itemsize
+    (ars, acs), (brs, bcs) = ([s // size for s in x.strides] for x in (a, b))
+    left, right = (a.ctypes.data, ars, acs), (b.ctypes.data, brs, bcs)
+    (m, k), n, target = a.shape, b.shape[1], (c.ctypes.data, c.strides[0] // size)
+    run = function("gemm_f32" if size == 4 else "gemm_f64")
+    run(m, n, k, *left, *right, accumulate, *target, SCRATCH.ctypes.data)
+
+
+def matrix(rng: np.random.Generator, rows: int, columns: int, dtype: str, transposed: bool) -> Array:
+    if transposed:
+        return rng.normal(size=(columns, rows)).astype(dtype).T
+    return rng.normal(size=(rows, columns)).astype(dtype)
+
+
+def check(m: int, n: int, k: int, dtype: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a = matrix(rng, m, k, dtype, bool(seed & 1))
+    b = matrix(rng, k, n, dtype, bool(seed & 2))
+    accumulate, padding = seed >> 2 & 1, seed >> 3 & 1
+    storage = rng.normal(size=(m, n + padding)).astype(dtype)
+    before = storage.copy()
+    gemm(a, b, storage[:, :n], accumulate)
+    wide = a.astype(np.float64), b.astype(np.float64)
+    wanted = wide[0] @ wide[1] + accumulate * before[:, :n]
+    # What rounding may do to a sum of k products, generously.
+    bound = np.finfo(dtype).eps * (np.abs(wide[0]) @ np.abs(wide[1]) + 4) * (k**0.5 + 4)
+    assert (np.abs(storage[:, :n] - wanted) <= bound).all(), (m, n, k)
+    np.testing.assert_array_equal(storage[:, n:], before[:, n:])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_small_shape(dtype: str) -> None:
+    sizes = [1, 2, 3, 5, 6, 7, 8, 9, 13, 15, 16, 17, 31]
+    for seed, m in enumerate(sizes):
+        for n in sizes:
+            for k in (0, 1, 2, 3, 17):
+                check(m, n, k, dtype, seed * 7 + n + k)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("m", "n", "k"),
+    [(256, 50, 50), (50, 50, 256), (50, 1, 300), (1, 50, 300), (100, 70, 65), (97, 1030, 258),
+     (200, 260, 520), (33, 129, 257), (300, 10, 1), (1, 1, 1000), (193, 64, 129)],
+)  # fmt: skip
+def test_shapes_around_the_cuts_of_large_products(m: int, n: int, k: int, dtype: str) -> None:
+    for seed in range(0, 16, 1 if m * n * k < 10**6 else 5):
+        check(m, n, k, dtype, seed)
+
+
+def test_nan_and_infinity_reach_only_their_row_and_column() -> None:
+    a, b = np.ones((20, 30), np.float32), np.ones((30, 21), np.float32)
+    a[3, 4], b[5, 20] = np.nan, np.inf
+    c = np.empty((20, 21), np.float32)
+    gemm(a, b, c, 0)
+    assert np.isnan(c[3]).all()
+    assert np.isinf(np.delete(c, 3, 0)[:, 20]).all()
+    assert (np.delete(np.delete(c, 3, 0), 20, 1) == 30).all()
+
+
+def test_columns_beyond_the_end_of_b_are_not_read() -> None:
+    """B ends with the last byte of a page, after which nothing is mapped."""
+    mmap = pytest.importorskip("mmap")
+    area = mmap.mmap(-1, 2 * mmap.PAGESIZE)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(area))
+    protect = getattr(ctypes.CDLL(None), "mprotect", None)
+    if protect is None or protect(ctypes.c_void_p(address + mmap.PAGESIZE), mmap.PAGESIZE, 0):
+        pytest.skip("cannot protect a page")
+    for n in (1, 2, 3, 7, 9, 17):
+        size = 40 * n * 4
+        b = np.frombuffer(area, np.float32, 40 * n, mmap.PAGESIZE - size).reshape(40, n)
+        c = np.empty((20, n), np.float32)
+        b[...] = 1
+        gemm(np.ones((20, 40), np.float32), b, c, 0)
+        assert (c == 40).all()
