@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import ALL, FLOATS, INTEGERS, NUMBERS, SHAPES, Array, arrays, assert_same
 
-quickly = settings(max_examples=60)
+quickly = settings(max_examples=35)
 
 
 @given(x=arrays(ALL))

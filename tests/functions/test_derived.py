@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from strategies import ALL, FLOATS, NUMBERS, Array, arrays, assert_same, broadcastable
 
-quickly = settings(max_examples=40)
+quickly = settings(max_examples=25)
 
 
 def _expected_cast(x: Array, dtype: Any) -> Array:

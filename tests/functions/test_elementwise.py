@@ -26,7 +26,7 @@ from strategies import (
 )
 
 WIDE = np.longdouble
-quickly = settings(max_examples=25)
+quickly = settings(max_examples=20)
 
 
 def _erf(x: Array) -> Array:
@@ -58,7 +58,7 @@ def test_functions_of_a_float_are_accurate(name: str, data: st.DataObject) -> No
 
 @pytest.mark.parametrize("name", TRANSCENDENTAL)
 @given(x=arrays([BOOL, *INTEGERS]))
-@settings(max_examples=10)
+@settings(max_examples=6)
 def test_functions_of_a_float_take_integers_as_float32(name: str, x: Array) -> None:
     with np.errstate(all="ignore"):
         exact = TRANSCENDENTAL[name](x.astype(np.float32).astype(WIDE))
@@ -83,7 +83,7 @@ def test_rounding_is_exact_and_keeps_the_sign_of_zero(name: str, x: Array) -> No
 
 @pytest.mark.parametrize("name", SAME_DTYPE)
 @given(x=arrays([BOOL, *INTEGERS]))
-@settings(max_examples=10)
+@settings(max_examples=6)
 def test_rounding_leaves_integers_alone(name: str, x: Array) -> None:
     assert_same(getattr(al, name)(x), x)
 

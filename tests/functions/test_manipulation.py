@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 from strategies import ALL, SHAPES, Array, arrays, assert_same, broadcastable, with_axes, with_axis
 
-quickly = settings(max_examples=60)
+quickly = settings(max_examples=35)
 Axes = int | tuple[int, ...] | None
 
 

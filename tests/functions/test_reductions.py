@@ -22,8 +22,8 @@ from strategies import (
 )
 
 WIDE = np.longdouble
-quickly = settings(max_examples=60)
-few = settings(max_examples=30)
+quickly = settings(max_examples=35)
+few = settings(max_examples=20)
 Axes = int | tuple[int, ...] | None
 
 

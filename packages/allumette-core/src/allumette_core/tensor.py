@@ -34,7 +34,7 @@ class Tensor:
     >>> import allumette_core as al
     >>> t = al.tensor([[1.0, 2.0], [3.0, 4.0]], device="numpy")
     >>> (t @ t + 1).sum(axis=0)
-    tensor([18., 24.], dtype=float32, device='numpy')
+    tensor([24., 34.], dtype=float32, device='numpy')
     """
 
     __slots__ = ("__weakref__", "_node")
