@@ -45,8 +45,10 @@ def sort(
     """
     node = as_node(x)
     axis = _axis("sort", node, axis)
-    out = expr.apply(P.sort, node, params=(axis,))
-    return Tensor(_flip(out, axis) if descending else out)
+    if not descending:
+        return Tensor(expr.apply(P.sort, node, params=(axis,)))
+    # Equal elements would come out in reverse order, so they go in reversed.
+    return Tensor(_flip(expr.apply(P.sort, _flip(node, axis), params=(axis,)), axis))
 
 
 def argsort(
@@ -65,7 +67,6 @@ def argsort(
     axis = _axis("argsort", node, axis)
     if not descending:
         return Tensor(expr.apply(P.argsort, node, params=(axis,)))
-    # Of equal elements the last comes first in a reversed array, so they are turned round twice.
     order = expr.apply(P.argsort, _flip(node, axis), params=(axis,))
     return (node.shape[axis] - 1) - Tensor(_flip(order, axis))
 
