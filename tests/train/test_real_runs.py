@@ -1,0 +1,36 @@
+"""Real data: the 70,000 images of Fashion-MNIST, as Debian installs them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from allumette_core.cli.app import run
+
+FASHION = Path("/usr/share/datasets/fashion-mnist")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FASHION.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
+def test_fashion_mnist(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = "--hidden 128 --optimizer adam --epochs 3 --batch-size 128 --seed 0 --json"
+    code = run(["train", "--data", str(FASHION), *options.split()])
+    out, err = capfd.readouterr()
+    assert (code, err) == (0, "")
+    end = json.loads(out.splitlines()[-1])
+    assert end["test_accuracy"] >= 0.85
+    assert (tmp_path / "allumette-fashion-mnist.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_star_with_default_arguments(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for seed in range(3):
+        assert run(["train", "-b", "numpy", "--json", "-s", str(seed)]) == 0
+        end = json.loads(capfd.readouterr().out.splitlines()[-1])
+        assert end["validation_accuracy"] > 0.95
+        assert end["seconds"] < 60
