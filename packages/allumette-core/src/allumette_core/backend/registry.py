@@ -182,6 +182,9 @@ def default_device() -> str:
 
     What `set_default_device` set, else what the environment variable `ALLUMETTE_BACKEND` names,
     else `par` if it is installed and usable, else `numpy` (with a warning if `par` is broken).
+
+    >>> default_device() in {status.name for status in backends()}
+    True
     """
     return REGISTRY.default()
 
@@ -192,7 +195,13 @@ def explain_default() -> DefaultDevice:
 
 
 def set_default_device(device: str | None) -> None:
-    """Make `device` the default of the process; None goes back to what it would be otherwise."""
+    """Make `device` the default of the process; None goes back to what it would be otherwise.
+
+    >>> set_default_device("numpy")
+    >>> default_device()
+    'numpy'
+    >>> set_default_device(None)
+    """
     REGISTRY.set_default(device)
 
 
