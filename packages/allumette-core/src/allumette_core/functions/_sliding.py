@@ -32,19 +32,12 @@ def each(name: str, what: str, value: Sizes, count: int, least: int = 1) -> Shap
 
 def pads_of(name: str, padding: Padding, sizes: Shape, spans: Shape, strides: Shape) -> Pairs:
     """How much to pad before and after each spatial axis."""
-    if padding == "valid":
-        return ((0, 0),) * len(sizes)
-    if padding == "same":
-        return tuple(
-            halves((-(-size // stride) - 1) * stride + span - size)
-            for size, span, stride in zip(sizes, spans, strides, strict=True)
-        )
     if isinstance(padding, str):
-        raise ArgumentError(f"{name}: padding must be numbers, 'same' or 'valid', got {padding!r}")
+        return _named_pads(name, padding, sizes, spans, strides)
     given: Sequence[Any] = (padding,) * len(sizes) if isinstance(padding, int) else padding
     try:
-        pairs = [(p, p) if isinstance(p, int) else (index(p[0]), index(p[1])) for p in given]
-    except (TypeError, IndexError):
+        pairs = [_pair(p) for p in given]
+    except (TypeError, ValueError):
         pairs = []
     if len(pairs) != len(sizes) or any(p < 0 for both in pairs for p in both):
         raise ArgumentError(
@@ -54,7 +47,26 @@ def pads_of(name: str, padding: Padding, sizes: Shape, spans: Shape, strides: Sh
     return tuple(pairs)
 
 
+def _pair(p: Any) -> tuple[int, int]:
+    if hasattr(p, "__len__"):
+        before, after = p
+        return index(before), index(after)
+    return index(p), index(p)
+
+
+def _named_pads(name: str, padding: str, sizes: Shape, spans: Shape, strides: Shape) -> Pairs:
+    if padding == "valid":
+        return ((0, 0),) * len(sizes)
+    if padding != "same":
+        raise ArgumentError(f"{name}: padding must be numbers, 'same' or 'valid', got {padding!r}")
+    return tuple(
+        halves((-(-size // stride) - 1) * stride + span - size)
+        for size, span, stride in zip(sizes, spans, strides, strict=True)
+    )
+
+
 def halves(total: int) -> tuple[int, int]:
+    """`total` in two, the larger part last."""
     total = max(total, 0)
     return total // 2, total - total // 2
 

@@ -144,7 +144,8 @@ def _path(terms: list[Term], wanted: tuple[str, ...]) -> list[tuple[int, ...]]:
     if len(numbers) > 52:  # more than NumPy has letters for
         return [(0, 1)] + [(0, len(terms) - 1 - i) for i in range(1, len(terms) - 1)]
     arguments.append([numbers[label] for label in wanted])
-    return [tuple(step) for step in np.einsum_path(*arguments, optimize="greedy")[0][1:]]
+    path: list[Any] = np.einsum_path(*arguments, optimize="greedy")[0][1:]
+    return path
 
 
 # ---- contracting ---------------------------------------------------------------------------------
