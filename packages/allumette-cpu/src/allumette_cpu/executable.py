@@ -5,9 +5,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from allumette_core import profile
 from allumette_core.backend.spec import Buffer, Executable
 from allumette_core.compiler.program import Program
+from allumette_core.profile import recorders
 
 MODES = ("always", "auto", "never")
 WORTH_SECONDS = 0.05  # of running eagerly before a compilation is worth its while ...
@@ -45,8 +45,8 @@ class Tiered:
             native = self._compiled()
         if native is None:
             return self._run_eagerly(buffers)
-        if profile.recorder is not None:
-            profile.recorder.executed(self._names)
+        for recorder in recorders:
+            recorder.executed(self._names)
         return native(buffers)
 
     def _run_eagerly(self, buffers: Sequence[Buffer]) -> list[Buffer]:
