@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import click
 
+from ..conformance.command import conform, new_backend
 from ..errors import AllumetteError
 from . import render, reports
 from .plugins import CommandStatus, PluginGroup
@@ -68,6 +69,10 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
         report = reports.doctor_report(_commands(), progress)
     (render.show_json if as_json else render.show_doctor)(report)
     ctx.exit(0 if report["ok"] else 1)
+
+
+app.add_command(conform)
+app.add_command(new_backend)
 
 
 def _commands() -> list[CommandStatus]:

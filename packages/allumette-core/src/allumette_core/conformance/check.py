@@ -126,7 +126,7 @@ def mode(check: Check, traced: Counter[tuple[str, str]]) -> str:
         return ""
     if "fallback" in modes:
         return "fallback"
-    if check.primitive and (check.primitive, "native") not in traced:
+    if check.level < 3 and check.primitive and (check.primitive, "native") not in traced:
         return "decomposed"
     return "native"
 

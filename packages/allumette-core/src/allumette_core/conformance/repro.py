@@ -28,36 +28,66 @@ def literal(x: Array) -> str:
 
 
 def step(instruction: Instruction) -> str:
-    """An expression that gives `instruction`."""
+    """An expression that gives the parts of `instruction`."""
     primitive, inputs, params = instruction
-    return f"Instruction(P[{primitive.name!r}], {inputs}, {params!r})"
+    return f"(P[{primitive.name!r}], {inputs}, {params!r})"
+
+
+_BY_PROGRAM = (
+    "avals = [Aval(x.shape, x.dtype) for x in inputs]",
+    "for p, at, params in steps: avals.append(Aval(*p.infer([avals[i] for i in at], params)))",
+    "backend = open_backend({backend!r}); device = backend.devices()[0]",
+    "steps = tuple(Instruction(*s) for s in steps)",
+    "program = Program(tuple(avals), len(inputs), steps, (len(avals) - 1,))",
+    "run = backend.compile(program, device)",
+)
+_GOT_BY_PROGRAM = (
+    "[backend.to_host(run([backend.from_host(x, device) for x in inputs])[0]) for _ in range(2)]"
+)
+_BY_FUNCTION = (
+    "def f(*made):",
+    "    made = list(made)",
+    "    for p, at, params in steps:",
+    "        made.append(al.Tensor(expr.apply(p, *[made[i]._node for i in at], params=params)))",
+    "        al.evaluate(made[-1])",
+    "    return made[-1]",
+)
+_GOT_BY_FUNCTION = (
+    "[np.asarray(f(*[al.asarray(x, device={backend!r}) for x in inputs])) for _ in range(2)]"
+)
+_IMPORTS_OF_PROGRAM = (
+    "from allumette_core.backend.registry import open_backend",
+    "from allumette_core.compiler.program import Aval, Instruction, Program",
+    "from allumette_core.primitives import PRIMITIVES as P",
+)
+_EXPR = "from allumette_core import expr; from allumette_core.primitives import PRIMITIVES as P"
 
 
 def script(
-    backend: str, arrays: Sequence[Array], steps: Sequence[Instruction], expected: Expected
+    backend: str,
+    arrays: Sequence[Array],
+    steps: Sequence[Instruction],
+    expected: Expected,
+    way: str = "program",
 ) -> str:
     """The script: it fails for as long as the backend is wrong."""
     wanted = expected.value
     is_float = expected.dtype.kind == "f"
     if is_float:
         wanted = wanted.astype(np.float64)
+    by_program = way == "program"
+    body = _BY_PROGRAM if by_program else _BY_FUNCTION
+    got = _GOT_BY_PROGRAM if by_program else _GOT_BY_FUNCTION
     lines = [
         "import base64, zlib, numpy as np",
         "from numpy import array, dtype, inf, nan",
-        "from allumette_core.backend.registry import open_backend",
-        "from allumette_core.compiler.program import Aval, Instruction, Program",
-        "from allumette_core.primitives import PRIMITIVES as P",
+        *(_IMPORTS_OF_PROGRAM if by_program else ("import allumette_core as al", _EXPR)),
         f"inputs = [{', '.join(map(literal, arrays))}]",
         f"steps = [{', '.join(map(step, steps))}]",
-        "avals = [Aval(x.shape, x.dtype) for x in inputs]",
-        "for s in steps: avals.append("
-        "Aval(*s.primitive.infer([avals[i] for i in s.inputs], s.params)))",
-        f"backend = open_backend({backend!r}); device = backend.devices()[0]",
-        "program = Program(tuple(avals), len(inputs), tuple(steps), (len(avals) - 1,))",
-        "run = backend.compile(program, device)",
+        *(line.format(backend=backend) for line in body if "evaluate" not in line or way == "eager"),
         f"want = {literal(np.ascontiguousarray(wanted).reshape(wanted.shape))}",
-        "for got in [backend.to_host(run([backend.from_host(x, device) for x in inputs])[0])"
-        " for _ in range(2)]:",
+        *(["f = al.jit(f)"] if way == "jit" else []),
+        f"for got in {got.format(backend=backend)}:",
         f"    assert {_comparison(expected, is_float)}, (got, want)",
     ]
     return "\n".join(lines) + "\n"

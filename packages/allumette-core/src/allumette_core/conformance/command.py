@@ -1,0 +1,135 @@
+"""The commands `allumette conform` and `allumette new-backend`."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import AllumetteError
+
+PASSED, FAILED, NOTHING_EXECUTED, UNAVAILABLE = 0, 1, 3, 4
+_BY_WEIGHT = (PASSED, NOTHING_EXECUTED, UNAVAILABLE, FAILED)
+_SUITE = "allumette_core.conformance.suite"
+_INI = Path(__file__).parent / "suite" / "conform.ini"
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--level", default="L0-L5", show_default=True, help="L1, L0-L2, or L0,L5.")
+@click.option("--report", type=click.Path(file_okay=False, path_type=Path), help="Write here.")
+@click.option("--seed", default=0, show_default=True, help="Of all random values.")
+@click.option("--quick/--full", default=True, help="Few cases, or many and large ones.")
+@click.option("-k", "expression", metavar="EXPR", help="Only checks whose name matches.")
+@click.pass_context
+def conform(
+    ctx: click.Context,
+    names: tuple[str, ...],
+    level: str,
+    report: Path | None,
+    seed: int,
+    quick: bool,
+    expression: str | None,
+) -> None:
+    """Hold backends to the contract; `all` means every one that is installed.
+
+    Exits with 0 if all is well, 1 if a check failed, 3 if nothing ran, 4 if a backend is not
+    available.
+    """
+    _need_extra()
+    options = [f"--allumette-level={level}", f"--allumette-seed={seed}"]
+    options += [] if quick else ["--allumette-full"]
+    options += ["-k", expression] if expression else []
+    with tempfile.TemporaryDirectory() as scratch:
+        chosen = _expanded(names)
+        directory = (report or Path(scratch)).resolve()
+        codes = {name: run_suite(name, options, directory / name) for name in chosen}
+        if len(codes) > 1:
+            _compare(codes, directory)
+    ctx.exit(next((c for c in codes.values() if c not in _BY_WEIGHT), _worst(codes)))
+
+
+def _worst(codes: dict[str, int]) -> int:
+    return max(codes.values(), key=lambda c: _BY_WEIGHT.index(c) if c in _BY_WEIGHT else 0)
+
+
+def _need_extra() -> None:
+    lacking = [name for name in ("pytest", "hypothesis") if find_spec(name) is None]
+    if lacking:
+        raise AllumetteError(
+            f"the conformance kit needs {' and '.join(lacking)}. "
+            "Remedy: pip install 'allumette-core[conformance]'"
+        )
+
+
+def _expanded(names: tuple[str, ...]) -> list[str]:
+    """`names`, each once, with `all` as what is installed."""
+    if "all" not in names:
+        return list(dict.fromkeys(names))
+    from ..backend.registry import backends
+
+    found = [status for status in backends() if status.usable]
+    for status in backends():
+        if not status.usable:
+            click.echo(f"left out: {status.explain()}", err=True)
+    return list(dict.fromkeys([*(n for n in names if n != "all"), *(s.name for s in found)]))
+
+
+def run_suite(name: str, options: list[str], directory: Path) -> int:
+    """The suite in a process of this interpreter; its exit code."""
+    directory.mkdir(parents=True, exist_ok=True)
+    command = [
+        *(sys.executable, "-m", "pytest", "-q", "-c", str(_INI), f"--rootdir={directory}"),
+        *("-p", "allumette_core.conformance.plugin", "--pyargs", _SUITE),
+        *(f"--allumette-backend={name}", f"--allumette-report={directory}"),
+        *(f"--junitxml={directory / 'junit.xml'}", *options),
+    ]
+    # Options meant for another test suite have no business here.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"}
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+def _compare(codes: dict[str, int], directory: Path) -> None:
+    """The headlines one under another, and a page that has the backends side by side."""
+    from .page import comparison
+
+    width = max(map(len, codes))
+    reports: list[Any] = []
+    click.echo()
+    for name, code in codes.items():
+        path = directory / name / "report.json"
+        data = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        reports += [data] if data else []
+        told = data["headline"] if data else "not available" if code == UNAVAILABLE else "no report"
+        click.echo(f"{name:{width}}  exit {code}  {told}")
+    (directory / "comparison.html").write_text(comparison(reports), encoding="utf-8")
+
+
+@click.command("new-backend")
+@click.argument("name")
+@click.option(
+    "--wraps",
+    type=click.Choice(["numpy", "torch"]),
+    default="numpy",
+    show_default=True,
+    help="The library whose arrays and functions it is made of.",
+)
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="The folder in which the project's folder is made; the current one by default.",
+)
+def new_backend(name: str, wraps: str, into: Path) -> None:
+    """Write the project of a new backend: complete, working and publishable."""
+    from .scaffold import scaffold
+
+    project = scaffold(name, wraps, into)
+    click.echo(f"wrote {project}; next:")
+    click.echo(f"  pip install -e '{project}[test]'")
+    click.echo(f"  allumette conform {name}")

@@ -1,0 +1,155 @@
+"""Level 4: random programs, as one program, eagerly and under jit; and training."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from .. import expr
+from ..compiler.program import Instruction
+from ..convert import from_array
+from ..jit import jit
+from ..tensor import Tensor, evaluate
+from . import repro, training
+from .case import program_of
+from .check import Check, Fault
+from .graphs import Graph, bounds, graphs
+from .judge import Expected, judge
+from .subject import Subject
+from .values import Array
+
+Results = list[Array]
+Way = Callable[[Subject, Graph, Sequence[int]], list[Results]]
+_DTYPES = ("float32", "int32", "bool")
+
+
+def checks() -> list[Check]:
+    """Each way of evaluating, with programs of several sizes; then training."""
+    made = [
+        Check(4, f"{way}-{most}-{part}", partial(_search, way, most, part), needs=_DTYPES)
+        for way in _WAYS
+        for most in (4, 12, 40)
+        for part in range(4)
+    ]
+    made += [
+        Check(4, f"training-{name}", partial(training.parity, name), needs=_DTYPES)
+        for name in training.RECIPES
+    ]
+    return made
+
+
+def _search(way: str, most: int, part: int, subject: Subject) -> None:
+    """Look for a graph on which the backend and the oracle differ; shrink it."""
+
+    @seed(subject.seed * 1000 + part)
+    @settings(
+        max_examples=40 if subject.full else 8,
+        phases=(Phase.generate, Phase.shrink),
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+    )
+    @given(graphs(most))
+    def hold(graph: Graph) -> None:
+        _compare(way, graph, subject)
+
+    hold()
+
+
+def _compare(way: str, graph: Graph, subject: Subject) -> None:
+    outputs = graph.sinks()
+    limits = bounds(graph, subject.rng("bounds"))
+    try:
+        runs = _WAYS[way](subject, graph, outputs)
+    except Exception as error:
+        raised = f"{type(error).__name__}: {error}"
+        raise Fault(f"{way}: {raised}", _repro(way, subject, graph, outputs[0])) from error
+    for results in runs:
+        for i, got in zip(outputs, results, strict=True):
+            problem = _problem(got, graph, i, limits[i])
+            if problem:
+                raise Fault(f"{way}: {problem}", _repro(way, subject, graph, i))
+
+
+def _expected(graph: Graph, i: int) -> Expected:
+    wide = graph.values[i]
+    value = wide.astype(np.longdouble) if wide.dtype.kind == "f" else wide
+    return Expected(value, graph.dtypes[i])
+
+
+def _problem(got: Array, graph: Graph, i: int, limit: Array | None) -> str:
+    """What is wrong with the value `got` of `i`, or nothing."""
+    if limit is None or got.shape != limit.shape or got.dtype != graph.dtypes[i]:
+        return judge(got, _expected(graph, i)).problem
+    error = np.abs(got.astype(np.float64) - graph.values[i])
+    if np.all(error <= limit):
+        return ""
+    worst = np.unravel_index(int(np.argmax(np.where(np.isnan(error), np.inf, error))), error.shape)
+    at = tuple(int(k) for k in worst)
+    return f"{list(at)} is {got[at]}, not {graph.values[i][at]} (may be off by {limit[at]:.3g})"
+
+
+def _repro(way: str, subject: Subject, graph: Graph, i: int) -> str:
+    arrays, steps = graph.only(i)
+    wanted = _expected(graph, i)
+    if graph.rough[i]:
+        scale = np.full(graph.values[i].shape, np.max(np.abs(graph.values[i]), initial=0))
+        wanted = Expected(wanted.value, wanted.dtype, 64, scale)
+    return repro.script(subject.name, arrays, steps, wanted, way)
+
+
+# ---- ways to evaluate: each gives the outputs of one or more runs ---------------------------------
+
+
+def _as_program(subject: Subject, graph: Graph, outputs: Sequence[int]) -> list[Results]:
+    return subject.run(program_of(graph.arrays, graph.steps, outputs), graph.arrays)
+
+
+def _nodes(steps: Sequence[Instruction], tensors: Sequence[Tensor]) -> list[Tensor]:
+    made = list(tensors)
+    for primitive, inputs, params in steps:
+        made.append(Tensor(expr.apply(primitive, *[made[i]._node for i in inputs], params=params)))
+    return made
+
+
+def _tensors(subject: Subject, graph: Graph) -> list[Tensor]:
+    return [from_array(x, subject.device) for x in graph.arrays]
+
+
+def _lazily(subject: Subject, graph: Graph, outputs: Sequence[int]) -> list[Results]:
+    """The whole graph, evaluated when its outputs are read."""
+    made = _nodes(graph.steps, _tensors(subject, graph))
+    wanted = [made[i] for i in outputs]
+    del made
+    evaluate(*wanted)
+    return [[np.asarray(t) for t in wanted]]
+
+
+def _eagerly(subject: Subject, graph: Graph, outputs: Sequence[int]) -> list[Results]:
+    """Every value, as soon as it is made."""
+    made = _tensors(subject, graph)
+    for step in graph.steps:
+        made.append(_nodes([step._replace(inputs=tuple(range(len(step.inputs))))],
+                           [made[i] for i in step.inputs])[-1])  # fmt: skip
+        evaluate(made[-1])
+    return [[np.asarray(made[i]) for i in outputs]]
+
+
+def _jitted(subject: Subject, graph: Graph, outputs: Sequence[int]) -> list[Results]:
+    """Under jit, twice."""
+
+    @jit
+    def function(tensors: list[Tensor]) -> list[Tensor]:
+        made = _nodes(graph.steps, tensors)
+        return [made[i] for i in outputs]
+
+    tensors = _tensors(subject, graph)
+    return [[np.asarray(t) for t in function(tensors)] for _ in range(2)]
+
+
+_WAYS: Mapping[str, Way] = {
+    "program": _as_program, "lazy": _lazily, "eager": _eagerly, "jit": _jitted,
+}  # fmt: skip
+

@@ -1,0 +1,170 @@
+"""The report as one page of HTML that needs nothing else."""
+
+from collections import Counter
+from collections.abc import Iterable
+from html import escape
+from typing import Any
+
+Data = dict[str, Any]
+
+_STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem;
+  color: #1b1f24; background: #fff }
+h1 { font-size: 1.5rem; margin-bottom: 0 } h2 { font-size: 1.15rem; margin-top: 2rem }
+.headline { font-size: 1.1rem; padding: .6rem .9rem; border-radius: .4rem; background: #e6f4ea }
+.headline.bad { background: #fde7e9 } .dim { color: #59636e }
+table { border-collapse: collapse; font-size: .85rem } th { text-align: left; font-weight: 600 }
+th, td { padding: .15rem .5rem; border-bottom: 1px solid #e4e7ea; white-space: nowrap }
+td.n { text-align: right; font-variant-numeric: tabular-nums }
+.passed { background: #e6f4ea } .failed, .unexpected { background: #fbc8cd; font-weight: 600 }
+.skipped { color: #8b949e } .known { background: #fff1c9 } .fallback { background: #fff6dc }
+pre { background: #f3f5f7; padding: .7rem; overflow-x: auto; font-size: .8rem }
+.wide { overflow-x: auto } details { margin: .4rem 0 } summary { cursor: pointer }
+@media (prefers-color-scheme: dark) { body { color: #e6e9ec; background: #14171a }
+  th, td { border-color: #30363d } .dim, .skipped { color: #9aa4ae } pre { background: #1f2428 }
+  .headline, .passed { background: #173d22 } .headline.bad, .failed, .unexpected { background: #6b1d24 }
+  .known, .fallback { background: #4b3d0e } }
+"""
+_DTYPES = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "float32", "float64"),
+)
+_SIGNS = {"passed": "✓", "failed": "✗", "unexpected": "✗", "skipped": "·", "known": "!"}
+
+
+def page(data: Data) -> str:
+    """The report `data` (as `report.as_json` gives it) as a page."""
+    name = escape(data["backend"]["name"])
+    bad = " bad" if data["exit_code"] else ""
+    sections = (_about(data), _failures(data), _matrix(data), _by_level(data), _everything(data))
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Conformance of {name}</title><style>{_STYLE}</style></head><body>"
+        f"<h1>Conformance of {name}</h1><p class=dim>{_subtitle(data)}</p>"
+        f'<p class="headline{bad}">{escape(data["headline"])}</p>{"".join(sections)}</body></html>\n'
+    )
+
+
+def _subtitle(data: Data) -> str:
+    parts = (
+        data["backend"]["summary"], f"allumette-core {data['core']}", f"Python {data['python']}",
+        data["platform"], data["thorough"], f"seed {data['seed']}", f"{data['seconds']:.0f} s",
+        data["started"],
+    )  # fmt: skip
+    return " · ".join(escape(str(part)) for part in parts if part)
+
+
+def table(head: Iterable[object], rows: Iterable[Iterable[str]]) -> str:
+    """Rows of finished cells under a head."""
+    first = "".join(f"<th>{escape(str(cell))}</th>" for cell in head)
+    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    return f"<div class=wide><table><tr>{first}</tr>{body}</table></div>"
+
+
+def cell(text: object, css: str = "", title: str = "") -> str:
+    """One cell of a table."""
+    hint = f' title="{escape(title)}"' if title else ""
+    return f'<td class="{css}"{hint}>{escape(str(text))}</td>'
+
+
+def _about(data: Data) -> str:
+    gaps = [[cell(gap), cell(n, "n")] for gap, n in data["gaps"].items()]
+    works = Counter(
+        f"{c['note']}: {c['gap'] or c['primitive']}"
+        for c in data["checks"]
+        if c["note"] and c["state"] in ("passed", "skipped")
+    )
+    noted = [[cell(note), cell(n, "n")] for note, n in sorted(works.items())]
+    text = f"<h2>Declared gaps</h2>{table(('not declared', 'checks'), gaps)}" if gaps else ""
+    return text + (f"<h2>More than declared</h2>{table(('', 'checks'), noted)}" if noted else "")
+
+
+def _failures(data: Data) -> str:
+    shown = [c for c in data["checks"] if c["state"] in ("failed", "unexpected", "known")]
+    parts = [
+        f"<details open><summary><b>{escape(c['id'])}</b> <span class={c['state']}>{c['state']}"
+        f"</span></summary><pre>{escape(c['problem'] or c['note'])}</pre>"
+        + (f"<pre>{escape(c['repro'])}</pre>" if c["repro"] else "")
+        + "</details>"
+        for c in shown
+    ]
+    return f"<h2>Failures</h2>{''.join(parts)}" if shown else ""
+
+
+def _matrix(data: Data) -> str:
+    """Level 1: a row a primitive, a column a dtype, the largest error in each cell."""
+    found = {
+        (c["primitive"], c["dtype"]): c
+        for c in data["checks"]
+        if c["id"] == f"L1-{c['primitive']}-{c['dtype']}"
+    }
+    if not found:
+        return ""
+    names = dict.fromkeys(name for name, _ in found)
+    rows = [[cell(name), *(_square(found.get((name, d))) for d in _DTYPES)] for name in names]
+    legend = (
+        "<p class=dim>Largest error in ULP; ✓ exact, · not declared, yellow: ran on the host as "
+        "fallback. The worst input shows when the pointer rests on a number.</p>"
+    )
+    return f"<h2>Primitives and dtypes</h2>{legend}{table(('', *_DTYPES), rows)}"
+
+
+def _square(check: Data | None) -> str:
+    if check is None:
+        return cell("")
+    state = check["state"]
+    css = "fallback" if state == "passed" and check["mode"] == "fallback" else state
+    exact = not check["max_ulp"] or state != "passed"
+    text = _SIGNS[state] if exact else f"{check['max_ulp']:.2g}"
+    hint = f"{check['mode']}; worst at {check['worst_input']}" if check["worst_input"] else ""
+    return cell(text, f"{css} n", hint or check["mode"])
+
+
+def _by_level(data: Data) -> str:
+    states = ("passed", "failed", "unexpected", "known", "skipped")
+    counted = Counter((c["level"], c["state"]) for c in data["checks"])
+    rows = [
+        [cell(level), *(cell(counted[level, s] or "", "n") for s in states)]
+        for level in data["levels"]
+    ]
+    return f"<h2>Levels</h2>{table(('', *states), rows)}"
+
+
+def _everything(data: Data) -> str:
+    rows = [
+        [
+            cell(c["id"]), cell(c["state"], c["state"]), cell(c["mode"], c["mode"]),
+            cell("" if c["max_ulp"] is None else c["max_ulp"], "n"), cell(c["worst_input"][:60]),
+            cell(f"{c['seconds'] * 1000:.1f} ms", "n"),
+        ]
+        for c in data["checks"]
+    ]  # fmt: skip
+    head = ("check", "state", "ran", "max ULP", "worst input", "time")
+    listed = f"<details><summary>{len(rows)} checks</summary>{table(head, rows)}</details>"
+    return f"<h2>Every check</h2>{listed}"
+
+
+def comparison(reports: list[Data]) -> str:
+    """Several reports side by side: the headlines, then the largest error of each primitive."""
+    names = [r["backend"]["name"] for r in reports]
+    lines = [[cell(r["backend"]["name"]), cell(r["headline"])] for r in reports]
+    worst: dict[str, dict[str, Data]] = {}
+    for report in reports:
+        for check in report["checks"]:
+            if check["level"] == "L1" and check["primitive"]:
+                row = worst.setdefault(f"{check['primitive']} {check['dtype']}", {})
+                kept = row.get(report["backend"]["name"])
+                if kept is None or _rank(check) > _rank(kept):
+                    row[report["backend"]["name"]] = check
+    rows = [[cell(what), *(_square(found.get(n)) for n in names)] for what, found in worst.items()]
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Conformance</title>'
+        f"<style>{_STYLE}</style></head><body><h1>Conformance of {escape(', '.join(names))}</h1>"
+        f"{table(('backend', 'headline'), lines)}<h2>Primitives and dtypes</h2>"
+        f"{table(('', *names), rows)}</body></html>\n"
+    )
+
+
+def _rank(check: Data) -> tuple[bool, float]:
+    return check["state"] in ("failed", "unexpected"), check["max_ulp"] or 0.0

@@ -1,0 +1,124 @@
+"""The pytest plugin of the kit: `-p allumette_core.conformance.plugin --allumette-backend=NAME`."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from ..backend.registry import REGISTRY, open_backend
+from ..errors import AllumetteError, ArgumentError
+from . import levels, report
+from .check import Check, Outcome, perform
+from .report import Run
+from .subject import Subject
+
+PASSED, FAILED, NOTHING_EXECUTED, UNAVAILABLE = 0, 1, 3, 4
+
+
+class Session:
+    """The backend under test and what has been found so far."""
+
+    def __init__(self, subject: Subject, run: Run, known: Mapping[str, str]) -> None:
+        self.subject, self.run, self.known = subject, run, known
+
+    def perform(self, check: Check) -> Outcome:
+        """Run `check` and remember what came of it."""
+        outcome = perform(check, self.subject, self.known)
+        self.run.outcomes.append(outcome)
+        return outcome
+
+
+_KEY = pytest.StashKey[Session]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of the kit, all named --allumette-..."""
+    group = parser.getgroup("allumette conformance")
+    group.addoption("--allumette-backend", metavar="NAME", help="the backend to test")
+    group.addoption("--allumette-level", default="L0-L5", help="such as L1 or L0-L2,L5")
+    group.addoption("--allumette-seed", type=int, default=0, help="of all random values")
+    group.addoption("--allumette-full", action="store_true", help="more cases, and large ones")
+    group.addoption("--allumette-report", metavar="DIR", help="where reports are written")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Open the backend; without one there is nothing to do."""
+    name = config.getoption("--allumette-backend")
+    if not name:
+        raise pytest.UsageError("--allumette-backend=NAME is missing: which backend is tested?")
+    try:
+        session = _session(config, name)
+    except ArgumentError as error:
+        raise pytest.UsageError(str(error)) from None
+    except AllumetteError as error:
+        pytest.exit(f"unavailable: {error}", returncode=UNAVAILABLE)
+    config.stash[_KEY] = session
+
+
+def _session(config: pytest.Config, name: str) -> Session:
+    full = bool(config.getoption("--allumette-full"))
+    chosen = levels.parse(config.getoption("--allumette-level"))
+    subject = Subject(open_backend(name), full, config.getoption("--allumette-seed"))
+    known = REGISTRY.finder.known_failures(name)
+    for pattern, reason in known.items():
+        if "://" not in reason:
+            raise ArgumentError(
+                f"allumette_conformance names {pattern!r} as known to fail because {reason!r}: "
+                "a reason needs a link to where it is tracked"
+            )
+    return Session(subject, Run(subject, chosen), known)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test a check."""
+    if "check" in metafunc.fixturenames:
+        run = metafunc.config.stash[_KEY].run
+        made = levels.checks(run.levels, run.subject.full)
+        metafunc.parametrize("check", made, ids=[check.id for check in made])
+
+
+@pytest.fixture
+def conformance(request: pytest.FixtureRequest) -> Session:
+    """The session that performs checks."""
+    return request.config.stash[_KEY]
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Who is tested, and how."""
+    run = config.stash[_KEY].run
+    return [f"conformance: {run.title()}"]
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Keep count of what -k left out."""
+    if items:
+        items[0].config.stash[_KEY].run.deselected += len(items)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """From here on, every check that was chosen has to be accounted for."""
+    run = session.config.stash[_KEY].run
+    run.selected = [item.callspec.id for item in session.items if hasattr(item, "callspec")]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the reports, and exit as the kit promises."""
+    if _KEY not in session.config.stash or session.config.option.collectonly:
+        return
+    run = session.config.stash[_KEY].run
+    run.seconds = time.time() - run.started
+    directory = session.config.getoption("--allumette-report")
+    if directory:
+        report.write(run, Path(directory))
+    if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not run.selected:
+        session.exitstatus = run.exit_code()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The headline, and what works without being declared."""
+    run = terminalreporter.config.stash[_KEY].run
+    terminalreporter.section(f"conformance of {run.subject.name}")
+    for line in report.summary(run):
+        terminalreporter.write_line(line)

@@ -1,0 +1,1 @@
+"""What `pytest --pyargs allumette_core.conformance.suite` collects."""
