@@ -132,7 +132,7 @@ def _sizes(terms: list[Term], subscripts: str) -> dict[str, int]:
     return sizes
 
 
-def _path(terms: list[Term], wanted: tuple[str, ...]) -> list[tuple[int, ...]]:
+def _path(terms: list[Term], wanted: tuple[str, ...]) -> Sequence[tuple[int, ...]]:
     """Which terms to contract at each step; what that makes is put last."""
     if len(terms) <= 2:
         return [tuple(range(len(terms)))]
@@ -144,7 +144,7 @@ def _path(terms: list[Term], wanted: tuple[str, ...]) -> list[tuple[int, ...]]:
     if len(numbers) > 52:  # more than NumPy has letters for
         return [(0, 1)] + [(0, len(terms) - 1 - i) for i in range(1, len(terms) - 1)]
     arguments.append([numbers[label] for label in wanted])
-    path: list[Any] = np.einsum_path(*arguments, optimize="greedy")[0][1:]
+    path: Sequence[tuple[int, ...]] = np.einsum_path(*arguments, optimize="greedy")[0][1:]
     return path
 
 
