@@ -98,13 +98,16 @@ def _fold(
 
 # ---- reductions and scans ----------------------------------------------------------------------
 
-_BLOCK = 1024  # rows added one after another before blocks are added up: bounds the rounding error
+_BLOCK = 256  # rows added one after another, before blocks are added up: bounds rounding errors
 
 
 def _sum(x: Array, axes: Shape) -> Array:
     if axes == (0,) and x.ndim > 1 and x.shape[0] > _BLOCK and x.dtype.kind == "f":
-        x = np.add.reduceat(x, np.arange(0, x.shape[0], _BLOCK), axis=0, dtype=_wide(x))
-    return np.sum(x, axis=axes, dtype=_wide(x)).astype(x.dtype)
+        whole = x.shape[0] // _BLOCK * _BLOCK
+        blocks = x[:whole].reshape(-1, _BLOCK, *x.shape[1:]).sum(axis=1, dtype=_wide(x))
+        x = np.concatenate([blocks, x[whole:].sum(axis=0, dtype=_wide(x), keepdims=True)])
+    out: Array = np.sum(x, axis=axes, dtype=_wide(x))
+    return out.astype(x.dtype, copy=False)
 
 
 def _prod(x: Array, axes: Shape) -> Array:
