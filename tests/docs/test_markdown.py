@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import allumette_core as al
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +32,12 @@ def _run(code: str, name: str, line: int, globs: dict[str, object]) -> str:
     doctest.DocTestRunner(optionflags=FLAGS).run(test, out=report.append, clear_globs=False)
     globs.update(test.globs)
     return "".join(report)
+
+
+@pytest.fixture(autouse=True)
+def own_default_device() -> Iterator[None]:
+    yield
+    al.set_default_device(None)  # a page may have set it
 
 
 @pytest.mark.parametrize("name", PAGES)
