@@ -12,7 +12,7 @@ from importlib.metadata import version as _version
 from allumette_train.batches import minibatches, split
 from allumette_train.data import Category, Dataset, Features, Part, Preprocessing, read_data
 from allumette_train.datasets import make
-from allumette_train.losses import binary_cross_entropy, binary_hits, cross_entropy, hits
+from allumette_train.metrics import binary_hits, hits
 from allumette_train.modules import MLP, Linear
 from allumette_train.optimizers import SGD, Adam, AdamW, Optimizer
 from allumette_train.saving import TrainedModel, load_model, save_model
@@ -51,9 +51,7 @@ __all__ = [
     "TrainedModel",
     "Watcher",
     "__version__",
-    "binary_cross_entropy",
     "binary_hits",
-    "cross_entropy",
     "evaluate",
     "fit",
     "hits",

@@ -13,8 +13,8 @@ import allumette_core as al
 import numpy as np
 import numpy.typing as npt
 
-from allumette_train import losses
 from allumette_train.batches import minibatches
+from allumette_train.metrics import binary_hits, hits
 from allumette_train.modules import MLP
 from allumette_train.optimizers import Optimizer
 
@@ -185,8 +185,8 @@ def _judge(logits: al.Tensor, y: al.Tensor) -> tuple[al.Tensor, al.Tensor]:
     """The mean loss and the number of hits: one logit a row is binary, more are classes."""
     if logits.shape[1] == 1:
         logits = logits.reshape(-1)
-        return losses.binary_cross_entropy(logits, y), losses.binary_hits(logits, y)
-    return losses.cross_entropy(logits, y), losses.hits(logits, y)
+        return al.binary_cross_entropy_with_logits(logits, y), binary_hits(logits, y)
+    return al.cross_entropy(logits, y), hits(logits, y)
 
 
 def make_step(optimizer: Optimizer) -> Callable[..., tuple[MLP, Any, _Totals]]:
@@ -210,10 +210,10 @@ def make_step(optimizer: Optimizer) -> Callable[..., tuple[MLP, Any, _Totals]]:
     ) -> tuple[MLP, Any, _Totals]:
         if rows is not None:
             x, y = al.take(x, rows, axis=0), al.take(y, rows, axis=0)
-        (loss, hits), gradients = al.value_and_grad(objective, has_aux=True)(network, x, y)
+        (loss, right), gradients = al.value_and_grad(objective, has_aux=True)(network, x, y)
         scale = 1.0 if factor is None else factor
         network, state = optimizer.update(gradients, state, network, scale)
-        sums = _Totals(loss * x.shape[0], hits.astype(al.float32), _count(x))
+        sums = _Totals(loss * x.shape[0], right.astype(al.float32), _count(x))
         return network, state, sums if totals is None else al.tree.map(operator.add, sums, totals)
 
     return al.jit(step, donate_argnums=(0, 1, 2))
@@ -225,20 +225,20 @@ def _count(x: al.Tensor) -> al.Tensor:
 
 @al.jit
 def _totals(network: MLP, x: al.Tensor, y: al.Tensor) -> tuple[al.Tensor, al.Tensor]:
-    loss, hits = _judge(network(x), y)
-    return loss * x.shape[0], hits
+    loss, right = _judge(network(x), y)
+    return loss * x.shape[0], right
 
 
 def evaluate(network: MLP, rows: Rows) -> Score:
     """The loss and accuracy of a network on rows, at least one."""
-    loss = hits = 0.0
+    loss = right = 0.0
     for start in range(0, len(rows), _EVALUATED_AT_ONCE):
         part = slice(start, start + _EVALUATED_AT_ONCE)
         whole = len(rows) <= _EVALUATED_AT_ONCE
         x, y = (rows.x, rows.y) if whole else (rows.x[part], rows.y[part])
-        part_loss, part_hits = _totals(network, x, y)
-        loss, hits = loss + part_loss.item(), hits + part_hits.item()
-    return Score(loss / len(rows), hits / len(rows))
+        part_loss, part_right = _totals(network, x, y)
+        loss, right = loss + part_loss.item(), right + part_right.item()
+    return Score(loss / len(rows), right / len(rows))
 
 
 def fit(
