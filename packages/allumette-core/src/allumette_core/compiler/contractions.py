@@ -1,4 +1,7 @@
-"""Contractions: which are loops rather than products of matrices, and how the rest are laid out."""
+"""Contractions: which are loops rather than products of matrices, and how the rest are laid out.
+
+Narrow and integer products become multiplications and sums, which fuse with what is around them.
+"""
 
 from collections.abc import Sequence
 from itertools import product
@@ -7,40 +10,23 @@ from typing import TYPE_CHECKING
 
 from .. import primitives as P
 from .. import shapes
-from ..dtypes import float16, float32
 from ..expr import Node, apply
 from ..layout import Layout
 from ..primitives import Params
 from ..shapes import Shape
-from .decompose import replay
-from .program import Instruction, Program
-from .schedule import Access, Contract, Dim, Store
+from .program import Instruction
+from .schedule import Access, Contract, Dim
 
 if TYPE_CHECKING:
     from .fusion import Fusion
 
 FEW_TERMS = 4  # products this short are added up at each point, where they fuse
+LONG = 8  # elements: a run worth keeping contiguous when an operand is copied
 FEW_COLUMNS = 2  # products with so narrow an operand are reductions, which fuse too
 
 
-def expand(program: Program) -> Program:
-    """`program` with narrow, integer and half-precision products written as simpler operations."""
-    if not any(i.primitive is P.dot_general for i in program.instructions):
-        return program
-    return replay(program, _emit)
-
-
-def _emit(instruction: Instruction, inputs: list[Node]) -> Node:
-    if instruction.primitive is not P.dot_general:
-        return apply(instruction.primitive, *inputs, params=instruction.params)
-    lhs, rhs = inputs
-    if lhs.dtype == float16:
-        wide = [apply(P.cast, x, params=(float32,)) for x in inputs]
-        return apply(P.cast, _product(wide[0], wide[1], instruction.params), params=(float16,))
-    return _product(lhs, rhs, instruction.params)
-
-
-def _product(lhs: Node, rhs: Node, params: Params) -> Node:
+def product_of(lhs: Node, rhs: Node, params: Params) -> Node:
+    """A dot_general as such if it is a product of matrices, else as simpler operations."""
     a_contract, b_contract, a_batch, b_batch = params
     a_free = free_axes(len(lhs.shape), a_contract, a_batch)
     b_free = free_axes(len(rhs.shape), b_contract, b_batch)
@@ -92,20 +78,67 @@ def _column(x: Node, index: Shape) -> Node:
 
 def contract(fusion: "Fusion", value: int, instruction: Instruction) -> Contract:
     """The statement of a dot_general on operands in memory."""
-    lhs, rhs = (fusion.memory(i) for i in instruction.inputs)
+    lhs, rhs = (fusion.access(i) for i in instruction.inputs)
     out = Access(value, fusion.claim(value))
     flow = fusion.phase.flow(value)
     rows_of = (flow.out, *flow.ins) if flow else (None, None, None)
-    groups = _groups(lhs.layout, rhs.layout, out.layout, instruction.params, rows_of)
-    batch, m, n, k = ([*_merged(d, fusion.phase.rows)] for d in groups)
-    if len(k) != 1 or not _readable(m, n, k):
-        lhs, rhs, (batch, m, n, k) = _packed(fusion, value, lhs, rhs, out, instruction, groups)
-    extra = m[:-1] + n[:-1]
-    offsets = (lhs.layout.offset, rhs.layout.offset, out.layout.offset)
-    return Contract(
-        value, lhs.value, rhs.value, offsets, (*batch, *extra), _last(m), _last(n), k[0],
-        fusion.phase.folds(value),
-    )  # fmt: skip
+    accumulate = fusion.phase.folds(value)
+    sides = [lhs, rhs]
+    if flow and flow.ins[1] is None and not _has_contiguous_rows(rhs.layout, instruction.params):
+        # The same for every row: put in order once rather than for every chunk.
+        sides[1] = _ordered(fusion, rhs, None, *instruction.params[3:0:-2], runs=False)
+    found = None
+    # Operands are copied only if they cannot be read where they are: the left, the right, both.
+    for copied in ((), (0,), (1,), (0, 1)):
+        for side in copied:
+            axes = instruction.params[2 + side], instruction.params[side]
+            sides[side] = _ordered(fusion, (lhs, rhs)[side], rows_of[1 + side], *axes)
+        layouts = (sides[0].layout, sides[1].layout, out.layout)
+        groups = _groups(*layouts, instruction.params, rows_of)
+        found = _as_product([_merged(d, fusion.phase.rows) for d in groups], accumulate)
+        if found:
+            break
+    assert found is not None
+    offsets = (layouts[0].offset, layouts[1].offset, layouts[2].offset)
+    return Contract(value, sides[0].value, sides[1].value, offsets, *found, accumulate)
+
+
+def _has_contiguous_rows(rhs: Layout, params: Params) -> bool:
+    """Whether the free axes of a right operand are the ones to step through memory one by one."""
+    free = [a for a in free_axes(len(rhs.shape), params[1], params[3]) if rhs.shape[a] > 1]
+    return not free or rhs.strides[free[-1]] == 1
+
+
+def _as_product(
+    groups: list[list[Dim]], accumulate: bool
+) -> tuple[tuple[Dim, ...], Dim, Dim, Dim] | None:
+    """The loops around, m, n and k of a product of matrices, None if it is none as it lies.
+
+    What does not merge into one dimension is looped over around it; terms only if they are
+    added to what is there. Rows or columns of the result must be contiguous.
+    """
+    batch, m, n, k = groups
+    if len(k) > 1 and not accumulate:
+        return None
+    row, column = _last(m), _last(n)
+    writable = 1 in (row.out, column.out) or column.size == 1 or (row.size == 1 and not row.rows)
+    return ((*batch, *m[:-1], *n[:-1], *k[:-1]), row, column, _last(k)) if writable else None
+
+
+def _ordered(
+    fusion: "Fusion", source: Access, rows: int | None, batch: Shape, contract: Shape, *,
+    runs: bool = True,
+) -> Access:  # fmt: skip
+    """A copy of an operand whose free and contracted axes each make one dimension.
+
+    Free axes come last, unless it is the contracted ones that are contiguous in long runs.
+    """
+    layout = source.layout
+    free = free_axes(len(layout.shape), contract, batch)
+    last = contract[-1:]
+    long = bool(last) and layout.strides[last[0]] == 1 and layout.shape[last[0]] >= LONG
+    order = batch + (free + contract if runs and long else contract + free)
+    return fusion.copy(source, rows, order)
 
 
 def _last(dims: list[Dim]) -> Dim:
@@ -150,13 +183,3 @@ def _merged(dims: Sequence[Dim], rows: int) -> list[Dim]:
         else:
             out.append(dim)
     return [Dim(d.size // rows, d.lhs, d.rhs, d.out, True) if d.rows else d for d in out]
-
-
-def _readable(m: list[Dim], n: list[Dim], k: list[Dim]) -> bool:
-    """Whether BLAS can read both operands and write the result: rows or columns are contiguous."""
-    a, b, c = _last(m), _last(n), k[0]
-    return (
-        (a.lhs == 1 or c.lhs == 1)
-        and (b.rhs == 1 or c.rhs == 1)
-        and (a.out == 1 or b.out == 1 or a.size == 1 or b.size == 1)
-    )

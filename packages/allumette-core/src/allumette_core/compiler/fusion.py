@@ -8,6 +8,7 @@ what is only used inside its nest is never stored.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
 
 from .. import primitives as P
@@ -15,15 +16,14 @@ from ..dtypes import DType
 from ..layout import Layout
 from ..primitives import Kind, Primitive
 from ..shapes import Shape
-from .contractions import contract
 from .flows import is_free
-from .program import Instruction
+from .lowering import RULES
+from .program import Aval, Instruction
 from .rows import Phase
 from .schedule import (
-    Access, Leaf, Loop, Nest, Place, Statement, Store, Term, reachable, spread, storage,
+    Access, Leaf, Loop, Memory, Nest, Place, Statement, Store, Term, arranged, reachable,
 )  # fmt: skip
 
-_FOLDS = {P.sum_: "sum", P.prod: "prod", P.max_: "max", P.min_: "min"}
 _VIEWS: dict[Primitive, Callable[..., Layout | None]] = {
     P.reshape: Layout.reshape, P.permute: Layout.permute, P.broadcast: Layout.broadcast,
     P.slice_: Layout.slice, P.flip: Layout.flip, P.windows: Layout.windows,
@@ -50,11 +50,14 @@ class Fusion:
         self.terms: list[Term] = []
         self.numbers: dict[object, int] = {}
         self.term_of: dict[int, int] = {}  # of a value that is not in memory
-        self.places: dict[int, Place] = dict.fromkeys(range(self.program.num_inputs), Place.WHOLE)
+        self.memory: dict[int, Memory] = {}
         self.made_by: dict[int, int] = {}  # of a value in memory: the last statement that writes it
         self.statements: list[Statement] = []
+        self.copies: dict[tuple[Access, Shape], Access] = {}
         self.avals = list(self.program.avals)
         self.uses = self._uses()
+        for value in range(self.program.num_inputs):
+            self.claim(value)
 
     def _uses(self) -> list[int]:
         """How often each value is read, a view being read through."""
@@ -70,9 +73,10 @@ class Fusion:
         for value, instruction in enumerate(self.program.instructions, self.program.num_inputs):
             self._lower(value, instruction)
             if value in outputs:
-                self.memory(value)
-        statements = _without_dead_stores(self.statements, self.terms, outputs)
-        return Loop(self.phase, statements, tuple(self.terms), self.places)
+                self.access(value)
+        statements, used = _without_dead_stores(self.statements, self.terms, outputs)
+        memory = {v: m for v, m in self.memory.items() if v in used}
+        return Loop(self.phase, statements, tuple(self.terms), memory)
 
     # ---- terms
 
@@ -94,7 +98,7 @@ class Fusion:
         """The term that is `value` at each point of its shape."""
         if value in self.term_of:
             return self.term_of[value]
-        return self.load(value, storage(self.phase, value, self.places[value]))
+        return self.load(value, self.memory[value].layout)
 
     def view(self, term: int, change: Callable[[Layout], Layout | None]) -> int | None:
         """`term` with `change` applied to every layout in it; None where one cannot be changed."""
@@ -122,34 +126,48 @@ class Fusion:
 
     # ---- memory
 
-    def place(self, value: int) -> Place:
-        if self.phase.folds(value):
-            return Place.FOLD
-        return Place.WHOLE if value in self.program.outputs else Place.CHUNK
-
     def claim(self, value: int) -> Layout:
         """Give `value` memory, which the caller then stores to."""
-        self.places[value] = self.place(value)
+        shape, dtype = self.avals[value]
+        axis = self.phase.axis(value)
+        if self.phase.folds(value):
+            place = Place.FOLD
+        elif value < self.program.num_inputs or value in self.program.outputs:
+            place = Place.WHOLE
+        else:
+            place = Place.CHUNK
+        layout = Layout.contiguous(shape)
+        self.memory[value] = Memory(place, layout, dtype, axis is not None)
         self.term_of.pop(value, None)
-        return storage(self.phase, value, self.places[value])
+        return layout
 
-    def memory(self, value: int) -> Access:
+    def access(self, value: int) -> Access:
         """`value` in memory, or a view of something there."""
-        if value not in self.places:
+        if value not in self.memory:
             term = self.terms[self.term_of[value]]
             if term.op is Leaf.LOAD and value not in self.program.outputs:
                 assert term.access is not None
                 return term.access
-            self._store_term(value)
-        return Access(value, storage(self.phase, value, self.places[value]))
+            self.keep(value)
+        return Access(value, self.memory[value].layout)
 
-    def _store_term(self, value: int) -> None:
+    def keep(self, value: int) -> None:
+        """Store the term of `value`."""
         term, shape = self.term_of[value], self.avals[value].shape
         self.store(shape, self.phase.axis(value), Store(Access(value, self.claim(value)), term))
 
-    def temporary(self, like: int, access: Access, axis: int | None) -> Access:
-        """A row-major copy of `access`, whose `axis` carries rows (for what products cannot read)."""
-        raise NotImplementedError
+    def copy(self, source: Access, axis: int | None, order: Shape) -> Access:
+        """The elements of `source`, copied so that its axes are nested in `order`."""
+        key = (source, order)
+        if key not in self.copies:
+            shape, dtype = source.layout.shape, self.memory[source.value].dtype
+            layout = arranged(shape, order)
+            value = len(self.avals)
+            self.avals.append(Aval(shape, dtype))
+            self.memory[value] = Memory(Place.CHUNK, layout, dtype, axis is not None)
+            self.copies[key] = Access(value, layout)
+            self.store(shape, axis, Store(self.copies[key], self.load(source.value, source.layout)))
+        return self.copies[key]
 
     def store(self, shape: Shape, axis: int | None, store: Store) -> None:
         """Add `store` to the first nest over the same space where all it loads is ready, or a new one.
@@ -186,20 +204,21 @@ class Fusion:
 
         extra = None if store.extra is None else moved(store.extra)
         access = Access(store.access.value, change(store.access.layout))
-        return access.layout.shape, Store(access, moved(store.term), store.fold, extra, store.along)
+        moved_store = replace(store, access=access, term=moved(store.term), extra=extra)
+        return access.layout.shape, moved_store
 
     def _earliest(self, shape: Shape, rows: bool, store: Store) -> int:
         """The first statement that `store` may be part of."""
         # A second store to one value comes after the first.
         first = self.made_by.get(store.access.value, -1) + 1
         for term in reachable(self.terms, [store]):
-            access = self.terms[term].access
+            access, op = self.terms[term].access, self.terms[term].op
             made = None if access is None else self.made_by.get(access.value)
             if made is None:
                 continue
             nest = self.statements[made]
             here = isinstance(nest, Nest) and (nest.shape, nest.rows) == (shape, rows)
-            ready = here and any(s.access == access and not s.fold for s in nest.stores)
+            ready = here and op is Leaf.LOAD and any(s.access == access and not s.fold for s in nest.stores)
             first = max(first, made if ready else made + 1)
         return first
 
@@ -215,7 +234,7 @@ class Fusion:
                 operands = tuple(renamed[i] for i in old.operands)
                 renamed[number] = self.term(old._replace(operands=operands))
         extra = None if store.extra is None else renamed[store.extra]
-        return Store(store.access, renamed[store.term], store.fold, extra, store.along)
+        return replace(store, term=renamed[store.term], extra=extra)
 
     # ---- instructions
 
@@ -224,17 +243,17 @@ class Fusion:
         shape, dtype = self.avals[value]
         if primitive.kind is Kind.ELEMENTWISE:
             operands = tuple(self.over(i, shape) for i in inputs)
-            self._define(value, self.term(Term(primitive, operands, params, dtype)))
+            self.define(value, self.term(Term(primitive, operands, params, dtype)))
         elif primitive in _VIEWS:
             self._view(value, primitive, inputs[0], params)
         else:
-            _LOWER[primitive](self, value, instruction)
+            RULES[primitive](self, value, instruction)
 
-    def _define(self, value: int, term: int) -> None:
+    def define(self, value: int, term: int) -> None:
         """`value` is `term` at each point; it gets memory if computing it twice costs too much."""
         self.term_of[value] = term
         if self.uses[value] > 1 and not self._is_cheap(term):
-            self._store_term(value)
+            self.keep(value)
 
     def _is_cheap(self, term: int) -> bool:
         terms = [self.terms[t] for t in reachable(self.terms, [Store(_NOWHERE, term)])]
@@ -250,67 +269,42 @@ class Fusion:
         change = _VIEWS[primitive]
         self._settle(source, self.avals[value].shape)
         viewed = self.view(self.value(source), lambda layout: change(layout, *params))
-        if viewed is None:
-            self.memory(source)
+        if viewed is None:  # elements that are not in order are put in order first
+            self.keep(source)
             viewed = self.view(self.value(source), lambda layout: change(layout, *params))
-        if viewed is None:  # rows in the way: go through a copy whose axes are in order
-            raise NotImplementedError(f"{primitive} of a value that carries rows inside")
+            assert viewed is not None
         self.term_of[value] = viewed
 
     def _settle(self, value: int, shape: Shape) -> None:
         """Compute `value` once before it is spread over more points, if that is worth it."""
         grows = prod(shape) > prod(self.avals[value].shape)
         if value in self.term_of and grows and not self._is_cheap(self.term_of[value]):
-            self.memory(value)
+            self.access(value)
 
-    def reduce(self, value: int, instruction: Instruction) -> None:
-        (source,), (axes,) = instruction.inputs, instruction.params
-        flow = self.phase.flow(value)
-        space = self.avals[source].shape
-        layout = spread(self.claim(value), axes, space)
-        store = Store(Access(value, layout), self.value(source), _FOLDS[instruction.primitive])
-        self.store(space, flow.ins[0] if flow else None, store)
-
-    def constant(self, value: int, instruction: Instruction) -> None:
-        _, number, dtype = instruction.params
-        self.term_of[value] = self.const(number, dtype)
-
-    def iota(self, value: int, instruction: Instruction) -> None:
-        shape, dtype = self.avals[value]
-        self.term_of[value] = self.term(
-            Term(Leaf.INDEX, (), (), dtype, Access(-1, Layout.contiguous(shape)))
-        )
-
-    def contract(self, value: int, instruction: Instruction) -> None:
-        self.statements.append(contract(self, value, instruction))
+    def add(self, statement: Statement, value: int) -> None:
+        """Append a statement that makes `value`."""
+        self.statements.append(statement)
         self.made_by[value] = len(self.statements) - 1
 
 
 _NOWHERE = Access(-1, Layout((), ()))
-_LOWER: dict[Primitive, Callable[[Fusion, int, Instruction], None]] = {
-    **dict.fromkeys(_FOLDS, Fusion.reduce), P.full: Fusion.constant, P.iota: Fusion.iota,
-    P.dot_general: Fusion.contract,
-}  # fmt: skip
 
 
 def _without_dead_stores(
     statements: Sequence[Statement], terms: Sequence[Term], outputs: frozenset[int]
-) -> tuple[Statement, ...]:
-    """Leave out stores to what nothing reads, last statement first."""
-    read = set(outputs)
+) -> tuple[tuple[Statement, ...], set[int]]:
+    """The statements without stores to what nothing reads, and the values that are used."""
+    used = set(outputs)
     kept: list[Statement] = []
     for statement in reversed(statements):
         if isinstance(statement, Nest):
-            stores = tuple(s for s in statement.stores if s.access.value in read)
-            # A store that only a dropped store needed goes too.
+            stores = tuple(s for s in statement.stores if s.access.value in used)
             if not stores:
                 continue
             statement = Nest(statement.shape, statement.rows, stores)
-            for number in reachable(list(terms), stores):
-                access = terms[number].access
-                if access is not None:
-                    read.add(access.value)
+            accesses = [terms[number].access for number in reachable(terms, stores)]
+            used.update(access.value for access in accesses if access is not None)
         else:
-            read.update((statement.lhs, statement.rhs))
+            used.update((statement.lhs, statement.rhs))
         kept.append(statement)
-    return tuple(reversed(kept))
+    return tuple(reversed(kept)), used

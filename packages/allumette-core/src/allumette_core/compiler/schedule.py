@@ -9,6 +9,9 @@ statements, run in order for each piece of rows:
   padding, concatenation, gathers, scatters and random bits are all of this form.
 - `Contract`: a batch of matrix products on memory, by strides.
 
+Layouts are those of arrays with all their rows, wherever these are held: strides over the axis of
+rows are multiples of its size, which a renderer scales to the number of rows that it holds.
+
 Values are numbered as in the phase's program. Where a value lives is its `Place`.
 """
 
@@ -29,7 +32,7 @@ class Place(Enum):
     """Where the elements of a value are."""
 
     WHOLE = "whole"  # in a buffer of its own, row-major: inputs and outputs of the phase
-    CHUNK = "chunk"  # rows in hand only, the axis of rows outermost, then row-major
+    CHUNK = "chunk"  # the rows in hand only, dense
     FOLD = "fold"  # an accumulator of a piece of rows, row-major
 
 
@@ -124,21 +127,31 @@ Statement = Nest | Contract
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """Where a value is and how it lies there; `moves` if it has a part for every row."""
+
+    place: Place
+    layout: Layout
+    dtype: DType
+    moves: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Loop:
-    """A phase with the statements that compute it."""
+    """A phase with the statements that compute it.
+
+    `memory` has its inputs and all that is stored; what the statements need beyond the values of
+    the phase's program is numbered after them.
+    """
 
     phase: Phase
     statements: tuple[Statement, ...]
     terms: tuple[Term, ...]
-    places: dict[int, Place]
+    memory: dict[int, Memory]
 
     def body(self, nest: Nest) -> list[int]:
         """The terms that a nest needs, each after its operands."""
         return reachable(self.terms, nest.stores)
-
-    def layout(self, value: int) -> Layout:
-        """Where the elements of `value` lie in its place."""
-        return storage(self.phase, value, self.places[value])
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +174,8 @@ def reachable(terms: "tuple[Term, ...] | list[Term]", stores: Iterable[Store]) -
     return sorted(seen)
 
 
-def storage(phase: Phase, value: int, place: Place) -> Layout:
-    """The layout of `value` where it is stored."""
-    shape = phase.program.avals[value].shape
-    axis = phase.axis(value)
-    if place is not Place.CHUNK or not axis:
-        return Layout.contiguous(shape)
-    order = (axis, *(a for a in range(len(shape)) if a != axis))
+def arranged(shape: Shape, order: Shape) -> Layout:
+    """A dense layout of `shape` with the axes nested in `order`, outermost first."""
     back = tuple(order.index(a) for a in range(len(shape)))
     return Layout.contiguous(tuple(shape[a] for a in order)).permute(back)
 

@@ -72,6 +72,9 @@ class Streaming:
         self.outputs = frozenset(program.outputs)
         self.flows = [flows(program, p) for p in range(len(program.instructions))]
         self.hosted = [not renders(i) for i in program.instructions]
+        hosts = [i for i, host in zip(program.instructions, self.hosted, strict=True) if host]
+        # What a host kernel reads has to be in a buffer.
+        self.pinned = self.outputs.union(*(instruction.inputs for instruction in hosts))
         self.classes = self._classes()
         self.choices = self._choose()
         self.levels = self._levels()
@@ -79,7 +82,7 @@ class Streaming:
     def is_free(self, position: int) -> bool:
         return (
             is_free(self.program.instructions[position])
-            and position + self.base not in self.outputs
+            and position + self.base not in self.pinned
             and not self.hosted[position]
         )
 

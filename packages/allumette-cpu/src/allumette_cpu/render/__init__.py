@@ -1,12 +1,16 @@
 """From a program to native code: the schedule that core makes, written as LLVM functions."""
 
-from allumette_core.compiler.contractions import expand
+from dataclasses import replace
+
+from allumette_core.compiler.expand import expand
 from allumette_core.compiler.fusion import fuse
+from allumette_core.compiler.lowering import renders
 from allumette_core.compiler.program import Program
+from allumette_core.compiler.rows import Phase
 from allumette_core.compiler.schedule import Loop
 from allumette_core.compiler.stream import stream
 
-from ..plan import Call, Plan, Ref
+from ..plan import Call, HostCall, Plan, Ref
 from .emit import Module
 from .phases import Frame, combiner
 from .sizes import measure
@@ -28,17 +32,30 @@ class _Planner:
         self.program = expand(program)
         self.module = Module()
         self.temps: list[int] = []
-        self.calls: list[tuple[str, int, tuple[Ref, ...], int]] = []
+        self.calls: list[Call | HostCall] = []
         self.refs: dict[int, Ref] = {i: ("in", i) for i in range(self.program.num_inputs)}
         for number, value in enumerate(self.program.outputs):
             self.refs.setdefault(value, ("out", number))
 
     def plan(self) -> Plan:
-        for phase in stream(self.program, lambda instruction: True):
-            self._loop(fuse(phase))
+        for phase in stream(self.program, renders):
+            if phase.host:
+                self._host(phase)
+            else:
+                self._loop(fuse(phase))
         source = self.module.text()
-        calls = tuple(Call(source, name, blocks, refs, work) for name, blocks, refs, work in self.calls)
+        calls = tuple(replace(c, source=source) if isinstance(c, Call) else c for c in self.calls)
         return Plan(calls, tuple(self.temps))
+
+    def _host(self, phase: Phase) -> None:
+        """A primitive that has no native form runs on whole arrays."""
+        (instruction,), program = phase.program.instructions[-1:], phase.program
+        inputs = tuple(
+            (self._ref(phase.inputs[i]), program.avals[i]) for i in instruction.inputs
+        )
+        (value,), (output,) = program.outputs, phase.outputs
+        made = self._ref(output), program.avals[value]
+        self.calls.append(HostCall(instruction.primitive, inputs, instruction.params, made))
 
     def _loop(self, loop: Loop) -> None:
         refs = {inner: self._ref(outer) for inner, outer in enumerate(loop.phase.inputs)}
@@ -47,11 +64,11 @@ class _Planner:
         sizes = measure(loop, self.temps)
         name = f"phase{len(self.calls)}"
         words = Frame(self.module, name, loop, sizes, refs).write()
-        self.calls.append((name, sizes.blocks, words, sizes.work))
+        self.calls.append(Call("", name, sizes.blocks, words, sizes.work))
         if sizes.folds:
             name = f"combine{len(self.calls)}"
             words = combiner(self.module, name, loop, sizes, refs)
-            self.calls.append((name, 1, words, 0))
+            self.calls.append(Call("", name, 1, words))
 
     def _ref(self, value: int) -> Ref:
         if value not in self.refs:

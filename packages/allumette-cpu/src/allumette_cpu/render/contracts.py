@@ -1,4 +1,4 @@
-"""Products of matrices through the runtime's `gemm`, on memory, by strides: nothing is copied."""
+"""Products of matrices through the runtime's `gemm`, on memory, by strides."""
 
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -6,67 +6,74 @@ from typing import TYPE_CHECKING
 from allumette_core.compiler.schedule import Contract, Dim, Place
 from llvmlite import ir
 
-from ..plan import GEMM_SCRATCH, scratch_stride
-from ..scalars import I8, Value, memory_type
+from ..scalars import I64, Value, memory_type
 from .emit import POINTER, constant
 
 if TYPE_CHECKING:
     from .phases import Frame
 
-_INT = ir.IntType(64)
-_GEMM = ir.FunctionType(
-    ir.VoidType(),
-    [_INT] * 3 + [POINTER, _INT, _INT] * 2 + [_INT, POINTER, _INT, POINTER],
-)
+_SIZES, _MATRIX = [I64] * 3, [POINTER, I64, I64]
+_GEMM = ir.FunctionType(ir.VoidType(), [*_SIZES, *_MATRIX, *_MATRIX, I64, POINTER, I64, POINTER])
 
 
 def write(frame: "Frame", product: Contract) -> None:
-    """Append the calls of `gemm` for `product` to the function of `frame`."""
-    emit, kind = frame.emit, memory_type(frame.dtype(product.out))
-    sides = zip(("lhs", "rhs", "out"), product.offsets, strict=True)
-    pointers = [_start(frame, product, side, offset) for side, offset in sides]
-    with ExitStack() as stack:
-        for dim in product.batch:
-            index = stack.enter_context(emit.loop(_size(frame, dim)))
-            steps = zip(pointers, (dim.lhs, dim.rhs, dim.out), strict=True)
-            pointers = [emit.at(p, emit.mul(index, step), kind) if step else p for p, step in steps]
-        _gemm(frame, product, *pointers)
+    """Append the products of `product` to the function of `frame`."""
+    _Writer(frame, product).write()
 
 
-def _size(frame: "Frame", dim: Dim) -> Value:
-    return frame.emit.mul(frame.rows, dim.size) if dim.rows else constant(dim.size)
+class _Writer:
+    def __init__(self, frame: "Frame", product: Contract) -> None:
+        self.frame, self.emit, self.product = frame, frame.emit, product
+        self.values = {"lhs": product.lhs, "rhs": product.rhs, "out": product.out}
+        dims = (*product.batch, product.m, product.n, product.k)
+        self.rows = next((dim for dim in dims if dim.rows), None)
+        self.kind = memory_type(frame.dtype(product.out))
 
+    def write(self) -> None:
+        offsets = zip(self.values, self.product.offsets, strict=True)
+        pointers = {side: self._start(side, offset) for side, offset in offsets}
+        with ExitStack() as stack:
+            for dim in self.product.batch:
+                index = stack.enter_context(self.emit.loop(self._size(dim)))
+                for side in pointers:
+                    if getattr(dim, side):
+                        step = self.emit.mul_by(index, self._step(dim, side))
+                        pointers[side] = self.emit.at(pointers[side], step, self.kind)
+            self._gemm(pointers["lhs"], pointers["rhs"], pointers["out"])
 
-def _start(frame: "Frame", product: Contract, side: str, offset: int) -> Value:
-    """The first element of the rows in hand."""
-    value = getattr(product, side)
-    at = constant(offset)
-    dims = (*product.batch, product.m, product.n, product.k)
-    step = sum(dim.size * getattr(dim, side) for dim in dims if dim.rows)
-    if step and frame.place(value) is Place.WHOLE:
-        at = frame.emit.add(at, frame.emit.mul(frame.first, step))
-    return frame.emit.at(frame.base(value), at, memory_type(frame.dtype(value)))
+    def _gemm(self, lhs: Value, rhs: Value, out: Value) -> None:
+        m, n, k = self.product.m, self.product.n, self.product.k
+        a = (lhs, self._step(m, "lhs"), self._step(k, "lhs"))
+        b = (rhs, self._step(k, "rhs"), self._step(n, "rhs"))
+        if n.out != 1 and n.size > 1:  # the columns of the result are contiguous: out' = rhs' lhs'
+            a, b = (rhs, b[2], b[1]), (lhs, a[2], a[1])
+            m, n = n, m
+        name = f"gemm_f{8 * self.frame.dtype(self.product.out).itemsize}"
+        accumulate = constant(int(self.product.accumulate))
+        arguments = [
+            self._size(m), self._size(n), self._size(k), *a, *b, accumulate, out,
+            self._step(m, "out"), self.frame.gemm_memory(),
+        ]  # fmt: skip
+        self.emit.builder.call(self.emit.pointer(("fn", name), _GEMM.as_pointer()), arguments)
 
+    def _size(self, dim: Dim) -> Value:
+        return self.emit.mul(self.frame.rows, dim.size) if dim.rows else constant(dim.size)
 
-def _gemm(frame: "Frame", product: Contract, lhs: Value, rhs: Value, out: Value) -> None:
-    m, n, k = product.m, product.n, product.k
-    left, right = (m, lhs, m.lhs, k.lhs), (n, rhs, k.rhs, n.rhs)
-    to_row = m.out
-    if n.out != 1 and n.size != 1:  # out' = rhs' @ lhs' has contiguous rows
-        left, right = (n, rhs, n.rhs, k.rhs), (m, lhs, k.lhs, m.lhs)
-        to_row = n.out
-    emit, integer = frame.emit, constant
-    (rows, a, *a_steps), (columns, b, *b_steps) = left, right
-    double = frame.dtype(product.out).itemsize == 8
-    function = emit.pointer(("fn", "gemm_f64" if double else "gemm_f32"), _GEMM.as_pointer())
-    arguments = [_size(frame, rows), _size(frame, columns), _size(frame, k)]
-    arguments += [a, *map(integer, a_steps), b, *map(integer, b_steps)]
-    arguments += [integer(int(product.accumulate)), out, integer(to_row), _packing(frame)]
-    emit.builder.call(function, arguments)
+    def _start(self, side: str, offset: int) -> Value:
+        """The first element of the rows in hand."""
+        value, at = self.values[side], self._number(offset, side)
+        step = getattr(self.rows, side) if self.rows else 0
+        if self.rows and step and self.frame.place(value) is Place.WHOLE:
+            at = self.emit.add(at, self.emit.mul(self.frame.first, self.rows.size * step))
+        return self.emit.at(self.frame.base(value), at, self.kind)
 
+    def _step(self, dim: Dim, side: str) -> Value:
+        return self._number(getattr(dim, side), side)
 
-def _packing(frame: "Frame") -> Value:
-    """The thread's memory for packed operands."""
-    base = frame.emit.pointer(("scratch", GEMM_SCRATCH))
-    step = frame.emit.setup.mul(frame.emit.thread, constant(scratch_stride(GEMM_SCRATCH)))
-    return frame.emit.setup.gep(base, [step], source_etype=I8)
+    def _number(self, number: int, side: str) -> Value:
+        """A stride or offset of one side, scaled to where its rows are."""
+        if self.rows is None:
+            return constant(number)
+        entries = self.rows.size * self.frame.loop.phase.rows
+        step = abs(getattr(self.rows, side))
+        return self.frame.number(number, self.frame.place(self.values[side]), step, entries)

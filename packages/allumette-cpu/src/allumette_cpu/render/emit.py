@@ -16,7 +16,7 @@ from ..scalars import I64
 
 Value = Any
 POINTER = ir.PointerType()
-REASSOCIATE = ("reassoc", "contract", "nsz", "arcp")  # for the sums of reductions, and only there
+ANY_ORDER = ("reassoc", "contract", "nsz", "arcp")  # for the sums of reductions, and only there
 _VECTORIZE = '!{!"llvm.loop.vectorize.enable", i1 true}'
 _NO_INTERLEAVE = '!{!"llvm.loop.interleave.count", i32 1}'
 SHORT = 64  # iterations: a loop known to be no longer is not interleaved

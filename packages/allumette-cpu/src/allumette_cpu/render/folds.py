@@ -14,7 +14,7 @@ import numpy as np
 from allumette_core.compiler.schedule import Place, Store
 
 from ..scalars import I64, Value, intrinsic, llvm_type, memory_type
-from .emit import REASSOCIATE, constant
+from .emit import ANY_ORDER, constant
 from .scalar import convert, number
 
 if TYPE_CHECKING:
@@ -43,13 +43,16 @@ def identity(fold: str, dtype: DType) -> Value:
     return number(ends.min if lowest else ends.max, dtype)
 
 
-def combine(builder: Any, fold: str, dtype: DType, a: Value, b: Value) -> Value:
-    """Two partial results made one."""
+def combine(
+    builder: Any, fold: str, dtype: DType, a: Value, b: Value, *, exact: bool = False
+) -> Value:
+    """Two partial results made one; in the order of the program if `exact`."""
     floating = dtype.kind == "f"
+    flags = () if exact else ANY_ORDER
     if fold in SUMS:
-        return builder.fadd(a, b, flags=REASSOCIATE) if floating else builder.add(a, b)
+        return builder.fadd(a, b, flags=flags) if floating else builder.add(a, b)
     if fold == "prod":
-        return builder.fmul(a, b, flags=REASSOCIATE) if floating else builder.mul(a, b)
+        return builder.fmul(a, b, flags=flags) if floating else builder.mul(a, b)
     if floating:  # NaN if either is
         return intrinsic(builder, f"{fold}imum", a, b)
     if dtype.kind == "b":
@@ -120,7 +123,7 @@ class Fold:
             for level in levels:
                 last = level == levels[-1]
                 index = stack.enter_context(self.emit.loop(self.nest.count(level), parallel=last))
-                step = self.emit.mul(index, self.strides[level])
+                step = self.emit.mul_by(index, self.nest.stride(self.key, level))
                 moved = [self.emit.at(p, step, k) for p, k in zip(moved, kinds, strict=False)]
             yield moved
 
@@ -192,9 +195,9 @@ class Fold:
         """Update the slice that `index` picks; out of bounds nothing happens."""
         builder = self.emit.builder
         stride, size = self.store.along
-        inside = builder.icmp_unsigned("<", index, constant(size))
+        inside = builder.icmp_unsigned("<", index, self.emit.word(("const", size)))
         with builder.if_then(inside):
-            step = self.emit.mul(index, stride)
+            step = self.emit.mul_by(index, self.nest.number(self.key, stride))
             pointer = self.emit.at(self.nest.pointers[self.key], step, memory_type(self.memory))
             if self.kind == "set":
                 self._write(value, pointer, self.memory)

@@ -13,6 +13,7 @@ from .emit import SHORT, Value, constant
 from .folds import Fold
 from .order import ordered
 from .scalar import compute, convert
+from .scans import Scan
 
 if TYPE_CHECKING:
     from .phases import Frame
@@ -20,6 +21,28 @@ if TYPE_CHECKING:
 DType = np.dtype[Any]
 INT64 = np.dtype("int64")
 Key = tuple[str, int]  # ("term", its number) or ("store", its place in the nest)
+
+
+def _fold(nest: "NestWriter", place: int, store: Store) -> Fold | Scan | None:
+    if store.fold is None:
+        return None
+    return (Scan if store.fold.startswith("cum") else Fold)(nest, place, store)
+
+
+def _innermost(nest: Nest) -> list[int]:
+    """The axes that must be innermost: what positions are sought along, what is scanned."""
+    for store in nest.stores:
+        strides = store.access.layout.strides
+        if store.fold in ("argmax", "argmin"):
+            return [axis for axis, stride in enumerate(strides) if not stride]
+        if store.fold and store.fold.startswith("cum"):
+            return [strides.index(store.along[0])]
+    return []
+
+
+def _sequential(nest: Nest) -> bool:
+    """Whether points must be visited in their order: the last of equal indices wins."""
+    return any(store.fold == "set" for store in nest.stores)
 
 
 class NestWriter:
@@ -33,14 +56,12 @@ class NestWriter:
         self.per_row = nest.shape[0] // frame.loop.phase.rows if nest.rows else 1
         sizes = (self.per_row, *nest.shape[1:]) if nest.rows else nest.shape
         strides = {key: access.layout.strides for key, access in self.accesses.items()}
-        last = {i for i, s in enumerate(nest.stores) if s.fold in ("argmax", "argmin")}
-        inner = next((strides["store", i] for i in last), ())
-        self.axes = ordered(sizes, nest.rows, strides, [a for a, s in enumerate(inner) if not s])
+        self.axes = ordered(sizes, nest.rows, strides, _innermost(nest), _sequential(nest))
         self.depth = len(self.axes.sizes)
         self.pointers: dict[Key, Value] = {}
         self.values: dict[int, Value] = {}
         self.depths = self._depths()
-        self.folds = [Fold(self, i, s) if s.fold else None for i, s in enumerate(nest.stores)]
+        self.folds = [_fold(self, i, store) for i, store in enumerate(nest.stores)]
 
     def _depths(self) -> dict[int, int]:
         """How many loops each term is inside of: down to the last one that it varies in."""
@@ -79,7 +100,7 @@ class NestWriter:
             outer = dict(self.pointers)
             for key, strides in self.axes.strides.items():
                 if strides[level]:
-                    self.pointers[key] = self._moved(key, index, strides[level])
+                    self.pointers[key] = self._moved(key, index, level)
             self._level(level + 1)
             self.pointers = outer
         for fold in opening:
@@ -101,9 +122,8 @@ class NestWriter:
 
     def _start(self, key: Key, value: int, layout: Layout) -> Value:
         """A pointer to what the first point accesses; for an index, its value there."""
-        offset = self.frame.number(layout.offset, layout, self.nest)
-        whole = value < 0 or self.frame.place(value) is Place.WHOLE
-        if whole and self.nest.rows and layout.strides[0]:
+        offset = self._number(layout.offset, value, layout)
+        if self._place(value) is Place.WHOLE and self.nest.rows and layout.strides[0]:
             rows = self.emit.mul(self.frame.first, self.per_row * layout.strides[0])
             offset = self.emit.add(offset, rows)
         fold = self.folds[key[1]] if key[0] == "store" else None
@@ -111,14 +131,31 @@ class NestWriter:
             return fold.base(offset)
         return offset if value < 0 else self.emit.at(self.frame.base(value), offset, self._memory(value))
 
-    def _moved(self, key: Key, index: Value, stride: int) -> Value:
+    def _moved(self, key: Key, index: Value, level: int) -> Value:
         access = self.accesses[key]
-        step = self.emit.mul_by(index, self.frame.number(stride, access.layout, self.nest))
+        step = self.emit.mul_by(index, self.stride(key, level))
         if access.value < 0:
             return self.emit.add(self.pointers[key], step)
         fold = self.folds[key[1]] if key[0] == "store" else None
         kind = memory_type(fold.memory) if fold else self._memory(access.value)
         return self.emit.at(self.pointers[key], step, kind)
+
+    def stride(self, key: Key, level: int) -> Value:
+        """How many elements an access moves with each turn of a loop."""
+        return self.number(key, self.axes.strides[key][level])
+
+    def number(self, key: Key, number: int) -> Value:
+        """A stride of an access, scaled to where its rows are."""
+        access = self.accesses[key]
+        return self._number(number, access.value, access.layout)
+
+    def _place(self, value: int) -> Place:
+        return Place.WHOLE if value < 0 else self.frame.place(value)
+
+    def _number(self, number: int, value: int, layout: Layout) -> Value:
+        step = abs(layout.strides[0]) if self.nest.rows else 0
+        entries = self.nest.shape[0] if self.nest.rows else 0
+        return self.frame.number(number, self._place(value), step, entries)
 
     def _memory(self, value: int) -> Any:
         return memory_type(self.frame.dtype(value))
@@ -155,10 +192,11 @@ class NestWriter:
     def _gathered(self, key: Key, term: Term) -> Value:
         """What the index operand picks; out of bounds that is the nearest element."""
         stride, size = term.params
+        last = self.emit.word(("const", size - 1))
         index, zero = self._index(term.operands[0]), constant(0)
         builder = self.emit.builder
         index = builder.select(builder.icmp_signed("<", index, zero), zero, index)
-        step = self.emit.mul(self.emit.least(index, constant(size - 1)), stride)
+        step = self.emit.mul_by(self.emit.least(index, last), self.number(key, stride))
         pointer = self.emit.at(self.pointers[key], step, memory_type(term.dtype))
         return self.loaded(pointer, term.dtype)
 

@@ -21,15 +21,18 @@ class Axes:
 
 
 def ordered(
-    sizes: Sequence[int], rows: bool, strides: Mapping[Key, Strides], last: Sequence[int] = ()
-) -> Axes:
+    sizes: Sequence[int], rows: bool, strides: Mapping[Key, Strides], last: Sequence[int] = (),
+    sequential: bool = False,
+) -> Axes:  # fmt: skip
     """The loops over `sizes`: contiguous elements innermost, loops that step evenly made one.
 
-    The axes `last` are made the innermost, whatever that costs.
+    The axes `last` are made the innermost, whatever that costs; `sequential` keeps the order.
     """
     order = list(range(len(sizes)))
     inner = order[1:] if rows else order
-    if last:
+    if sequential:
+        pass
+    elif last:
         order = [axis for axis in order if axis not in last] + list(last)
     elif len(inner) > 1:
         # Ties go to the last axis, the one that row-major buffers step through one by one.
@@ -37,7 +40,7 @@ def ordered(
         order.remove(best)
         order.append(best)
     moved = {key: tuple(s[axis] for axis in order) for key, s in strides.items()}
-    return _merged(Axes(tuple(sizes[axis] for axis in order), rows, moved))
+    return _merged(Axes(tuple(sizes[axis] for axis in order), rows, moved), len(last))
 
 
 def _contiguity(axis: int, size: int, strides: Mapping[Key, Strides]) -> float:
@@ -47,11 +50,11 @@ def _contiguity(axis: int, size: int, strides: Mapping[Key, Strides]) -> float:
     return score * min(1.0, size / 8)
 
 
-def _merged(axes: Axes) -> Axes:
+def _merged(axes: Axes, apart: int) -> Axes:
     sizes: list[int] = []
     groups: list[int] = []  # the last axis of each loop, whose strides are the loop's
     for axis, size in enumerate(axes.sizes):
-        if groups and _steps_evenly(axes, axis):
+        if groups and axis != len(axes.sizes) - apart and _steps_evenly(axes, axis):
             sizes[-1] *= size
             groups[-1] = axis
         else:

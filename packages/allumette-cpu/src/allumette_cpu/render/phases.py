@@ -15,7 +15,7 @@ from allumette_core.compiler.schedule import Contract, Loop, Nest, Place
 from allumette_core.layout import Layout
 from llvmlite import ir
 
-from ..plan import Ref
+from ..plan import GEMM_SCRATCH, Ref, scratch_stride
 from ..scalars import I64, Value, llvm_type, memory_type
 from . import contracts
 from .emit import Emitter, Module, constant
@@ -41,10 +41,10 @@ class Frame:
     # ---- values
 
     def dtype(self, value: int) -> DType:
-        return self.loop.phase.program.avals[value].dtype
+        return self.loop.memory[value].dtype
 
     def place(self, value: int) -> Place:
-        return self.loop.places[value]
+        return self.loop.memory[value].place
 
     def base(self, value: int) -> Value:
         """Where `value` begins."""
@@ -74,6 +74,12 @@ class Frame:
     def _offset(self, base: Value, offset: int) -> Value:
         return self.emit.setup.gep(base, [constant(offset)], source_etype=ir.IntType(8))
 
+    def gemm_memory(self) -> Value:
+        """What a product of matrices works in."""
+        base = self.emit.pointer(("scratch", GEMM_SCRATCH))
+        step = self.emit.setup.mul(self.emit.thread, constant(scratch_stride(GEMM_SCRATCH)))
+        return self.emit.setup.gep(base, [step], source_etype=ir.IntType(8))
+
     def scratch(self, value: int) -> Value:
         """Room for the sum over one chunk of what `value` accumulates."""
         return self._offset(self.thread_memory(), self.sizes.parts[value])
@@ -92,12 +98,20 @@ class Frame:
         word = self.emit.word(("const", signed))
         return word if dtype.itemsize == 8 else self.emit.setup.trunc(word, llvm_type(dtype))
 
-    def number(self, value: int, layout: Layout, nest: Nest) -> Value:
-        """An offset or stride: an argument if it depends on the number of rows."""
-        step = abs(layout.strides[0]) if nest.rows and layout.strides else 0
-        if step and abs(value) >= step * nest.shape[0]:
+    def number(self, value: int, place: Place, step: int, entries: int) -> Value:
+        """An offset or stride in an array whose axis of rows has `entries` at distance `step`.
+
+        What steps over all rows depends on their number: in a buffer it is an argument, in a
+        chunk it is scaled to the rows that a chunk has room for.
+        """
+        over, rest = divmod(abs(value), step * entries) if step and entries else (0, abs(value))
+        if not over:
+            return constant(value)
+        if place is Place.WHOLE:
             return self.emit.word(("const", value))
-        return constant(value)
+        room = entries // self.loop.phase.rows * self.sizes.room
+        scaled = over * step * room + rest
+        return constant(scaled if value > 0 else -scaled)
 
     def most(self, a: Value, b: Value) -> Value:
         """The larger of two lengths."""
@@ -156,7 +170,7 @@ def combiner(module: Module, name: str, loop: Loop, sizes: Sizes, refs: dict[int
     base = emit.pointer(sizes.accumulators)
     blocks = emit.word(("const", sizes.blocks))
     for value, fold in sizes.folds.items():
-        memory, result = memory_type(fold.dtype), loop.phase.program.avals[value].dtype
+        memory, result = memory_type(fold.dtype), loop.memory[value].dtype
         total = emit.bytes_from(base, constant(fold.offset))
         with emit.loop(blocks, constant(1)) as block:
             start = emit.mul(block, sizes.fold_bytes)

@@ -34,6 +34,8 @@ class Sizes:
     """The pieces a phase is cut into, and its memory."""
 
     chunk: int
+    room: int
+    """Rows that a chunk has room for in scratch memory."""
     block_rows: int
     blocks: int
     work: int
@@ -49,7 +51,7 @@ class Sizes:
 
 def measure(loop: Loop, temps: list[int]) -> Sizes:
     """The sizes of `loop`; the temporaries it needs are appended to `temps`, in bytes."""
-    phase, avals = loop.phase, loop.phase.program.avals
+    phase = loop.phase
     folds, fold_bytes = _folds(loop)
     row_bytes = _row_bytes(loop)
     chunk = 1 << max(0, min(MAX_CHUNK, CHUNK_BYTES // max(row_bytes, 1)).bit_length() - 1)
@@ -60,18 +62,18 @@ def measure(loop: Loop, temps: list[int]) -> Sizes:
     per_block = -(-phase.rows // (wanted * chunk)) * chunk
     chunks, offset = {}, 0
     limit = 1 << max(0, min(MAX_CHUNK, CHUNK_BYTES // max(row_bytes, 1)).bit_length() - 1)
-    for value, place in loop.places.items():
-        if place is Place.CHUNK:
+    for value, memory in loop.memory.items():
+        if memory.place is Place.CHUNK:
             chunks[value] = offset
-            elements = prod(avals[value].shape)
-            if phase.axis(value) is not None:
+            elements = memory.layout.size
+            if memory.moves:
                 elements = elements // phase.rows * limit
-            offset += scratch_stride(elements * avals[value].dtype.itemsize)
+            offset += scratch_stride(elements * memory.dtype.itemsize)
     parts = {}
     for value, fold in folds.items():
-        if fold.dtype != avals[value].dtype:
+        if fold.dtype != loop.memory[value].dtype:
             parts[value] = offset
-            offset += scratch_stride(fold.count * avals[value].dtype.itemsize)
+            offset += scratch_stride(fold.count * loop.memory[value].dtype.itemsize)
     per_thread = phase.rows > 1
     scratch: Ref = ("scratch", offset)
     if not per_thread:
@@ -82,23 +84,22 @@ def measure(loop: Loop, temps: list[int]) -> Sizes:
     if folds:
         temps.append(fold_bytes * blocks)
     return Sizes(
-        chunk, per_block, blocks, work, scratch_stride(offset), fold_bytes, scratch, accumulators,
+        chunk, limit, per_block, blocks, work, scratch_stride(offset), fold_bytes, scratch, accumulators,
         per_thread, folds, chunks, parts,
     )  # fmt: skip
 
 
 def _folds(loop: Loop) -> tuple[dict[int, FoldSize], int]:
     """The accumulators of a block, and how many bytes they are."""
-    avals = loop.phase.program.avals
     kinds = {s.out: "gemm" for s in loop.statements if isinstance(s, Contract)}
     for statement in loop.statements:
         if isinstance(statement, Nest):
             kinds.update({s.access.value: s.fold for s in statement.stores if s.fold})
     folds, offset = {}, 0
-    for value, place in loop.places.items():
-        if place is not Place.FOLD:
+    for value, memory in loop.memory.items():
+        if memory.place is not Place.FOLD:
             continue
-        kind, dtype, count = kinds[value], avals[value].dtype, prod(avals[value].shape)
+        kind, dtype, count = kinds[value], memory.dtype, memory.layout.size
         dtype = dtype if kind == "gemm" else accumulator(kind, dtype)
         folds[value] = FoldSize("scatter" if kind == "gemm" else kind, dtype, offset, count)
         offset += scratch_stride(count * dtype.itemsize)
@@ -108,10 +109,9 @@ def _folds(loop: Loop) -> tuple[dict[int, FoldSize], int]:
 def _row_bytes(loop: Loop) -> int:
     """What a row takes of the cache."""
     phase, total = loop.phase, 0
-    for value in loop.places:
-        aval = phase.program.avals[value]
-        if phase.axis(value) is not None:
-            total += prod(aval.shape) * aval.dtype.itemsize // phase.rows
+    for memory in loop.memory.values():
+        if memory.moves:
+            total += memory.layout.size * memory.dtype.itemsize // phase.rows
     return total + 16
 
 

@@ -1,0 +1,57 @@
+"""Rewrites that every renderer of schedules wants: fewer forms to know, nothing new in meaning."""
+
+from .. import primitives as P
+from ..dtypes import float16, float32
+from ..expr import Node, apply, literal
+from ..primitives import Kind
+from .contractions import product_of
+from .decompose import replay
+from .program import Instruction, Program
+
+_WIDE = frozenset((P.sum_, P.prod, P.cumsum, P.cumprod, P.fold, P.scatter, P.dot_general))
+
+
+def expand(program: Program) -> Program:
+    """`program` in the forms that are scheduled, every output a value of its own.
+
+    - Narrow and integer contractions are multiplications and sums.
+    - What accumulates float16 does so in float32.
+    - A scatter that adds, adds to zeros.
+    """
+    return _distinct_outputs(replay(program, _emit))
+
+
+def _emit(instruction: Instruction, inputs: list[Node]) -> Node:
+    primitive, _, params = instruction
+    if primitive in _WIDE and inputs[0].dtype == float16:
+        wide = [
+            apply(P.cast, x, params=(float32,)) if x.dtype == float16 else x for x in inputs
+        ]
+        return apply(P.cast, _emit(instruction, wide), params=(float16,))
+    if primitive is P.dot_general:
+        return product_of(inputs[0], inputs[1], params)
+    if primitive is P.scatter and params[1] == "add" and not _is_zero(inputs[0]):
+        target, indices, updates = inputs
+        zeros = literal(0, target.dtype, target.shape)
+        return apply(P.add, target, apply(P.scatter, zeros, indices, updates, params=params))
+    return apply(primitive, *inputs, params=params)
+
+
+def _is_zero(node: Node) -> bool:
+    return node.primitive is P.full and node.params[1] == 0
+
+
+def _distinct_outputs(program: Program) -> Program:
+    """`program` with a copy in place of an output that is an input or another output."""
+    outputs: list[int] = []
+    instructions, avals = list(program.instructions), list(program.avals)
+    for value in program.outputs:
+        made = value >= program.num_inputs
+        if not made or value in outputs or program.instructions[value - program.num_inputs].primitive.kind is Kind.VIEW:
+            instructions.append(Instruction(P.alias, (value,), ("copy",)))
+            avals.append(program.avals[value])
+            value = len(avals) - 1
+        outputs.append(value)
+    return Program(
+        tuple(avals), program.num_inputs, tuple(instructions), tuple(outputs), program.donated
+    )

@@ -1,0 +1,233 @@
+"""Every primitive as compiled code, against the NumPy reference."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from .rendering import check, make
+
+Array = np.ndarray[Any, Any]
+FLOATS = ("float16", "float32", "float64")
+INTS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 1e-40, -1e-40, np.inf, -np.inf, np.nan, 3.0, 1e30, -7.25]
+
+
+def numbers(shape: tuple[int, ...], dtype: str = "float32", seed: int = 0) -> Array:
+    random = np.random.default_rng(seed)
+    if dtype == "bool":
+        return random.random(shape) < 0.5
+    if dtype[0] in "iu":
+        return random.integers(0 if dtype[0] == "u" else -50, 100, shape).astype(dtype)
+    return random.standard_normal(shape).astype(dtype)
+
+
+UNARY = "neg abs sign floor ceil round sqrt".split()
+BINARY = "add sub mul div maximum minimum eq ne lt le".split()
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", UNARY)
+def test_exact_functions_of_special_values(name: str, dtype: str) -> None:
+    with np.errstate(all="ignore"):
+        x = np.array(SPECIAL * 3, dtype)
+    check(getattr(make, name), x)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", BINARY)
+def test_exact_operations_on_special_values(name: str, dtype: str) -> None:
+    with np.errstate(all="ignore"):
+        x = np.array(SPECIAL, dtype)
+    check(lambda a, b: getattr(make, name)(a, b), x[:, None], x[None, :])
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", "mod floordiv".split())
+def test_division_with_remainder(name: str, dtype: str) -> None:
+    x = np.array([7.5, -7.5, 0.0, -0.0, 3.0, 1.0, -1.0, 100.25], dtype)
+    check(lambda a, b: getattr(make, name)(a, b), x[:, None], x[None, :])
+
+
+@pytest.mark.parametrize("dtype", INTS)
+@pytest.mark.parametrize(
+    "name", "add sub mul floordiv mod pow maximum minimum bit_and bit_or bit_xor lt eq".split()
+)
+def test_integer_operations(name: str, dtype: str) -> None:
+    ends = np.iinfo(dtype)
+    x = np.array([0, 1, 2, 3, 7, 100, ends.max, ends.min, ends.max - 1], dtype)
+    check(lambda a, b: getattr(make, name)(a, b), x[:, None], x[None, :])
+
+
+@pytest.mark.parametrize("dtype", INTS)
+@pytest.mark.parametrize("name", ["shift_left", "shift_right"])
+def test_shifts(name: str, dtype: str) -> None:
+    x = np.array([0, 1, 5, 100, np.iinfo(dtype).max, np.iinfo(dtype).min], dtype)
+    by = np.array([0, 1, 3, 7, 8, 31, 63, 64, 100], dtype)
+    check(lambda a, b: getattr(make, name)(a, b), x[:, None], by[None, :])
+
+
+@pytest.mark.parametrize("dtype", (*INTS, "bool"))
+def test_invert(dtype: str) -> None:
+    check(make.invert, numbers((13,), dtype))
+
+
+@pytest.mark.parametrize("source", ("bool", *INTS, *FLOATS))
+@pytest.mark.parametrize("to", ("bool", *INTS, *FLOATS))
+def test_casts(source: str, to: str) -> None:
+    x = numbers((37,), source)
+    if source[0] == "f":
+        with np.errstate(all="ignore"):
+            x = np.concatenate([x, np.array([*SPECIAL, 300.7, -300.7, 65519.0, 65520.0, 1e20], source)])
+    check(lambda a: make.cast(a, np.dtype(to)), x)
+
+
+def test_bitcasts() -> None:
+    check(lambda a: make.bitcast(a, np.dtype("int32")), np.array(SPECIAL, "float32"))
+    check(lambda a: make.bitcast(a, np.dtype("float64")), numbers((9,), "int64"))
+    check(lambda a: make.bitcast(a, np.dtype("uint16")), numbers((9,), "float16"))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", "exp log tanh logistic erf sin expm1 log1p".split())
+def test_transcendental(name: str, dtype: str) -> None:
+    check(getattr(make, name), np.abs(numbers((1003,), dtype)))
+
+
+REDUCTIONS = [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2), (0, 1, 2)]
+
+
+@pytest.mark.parametrize("axes", REDUCTIONS)
+@pytest.mark.parametrize("name", "sum prod max min".split())
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int32", "uint8"])
+def test_reductions(name: str, axes: tuple[int, ...], dtype: str) -> None:
+    x = numbers((5, 7, 11), dtype)
+    x = x if name != "prod" else (x / 2).astype(dtype)
+    check(lambda a: getattr(make, name)(a, axes), x)
+
+
+@pytest.mark.parametrize("shape", [(3000, 3), (3, 3000), (700, 90), (1, 9), (9, 1), (70000,)])
+@pytest.mark.parametrize("name", "sum max argmax argmin".split())
+def test_reductions_of_every_form(name: str, shape: tuple[int, ...]) -> None:
+    x = numbers(shape)
+    for axis in range(len(shape)):
+        check(lambda a, axis=axis: getattr(make, name)(a, (axis,)), x)
+
+
+def test_extremes_of_nan_and_bools() -> None:
+    x = numbers((40, 30))
+    x[3, 4] = x[20, 4] = np.nan
+    for name in ("max", "min", "argmax", "argmin"):
+        for axis in (0, 1):
+            check(lambda a, name=name, axis=axis: getattr(make, name)(a, (axis,)), x)
+    for name in ("max", "min"):
+        check(lambda a, name=name: getattr(make, name)(a, (0,)), numbers((5, 6), "bool"))
+
+
+@pytest.mark.parametrize("name", "cumsum cumprod cummax cummin".split())
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int32"])
+def test_scans(name: str, axis: int, dtype: str) -> None:
+    check(lambda a: getattr(make, name)(a, axis), numbers((6, 5, 4), dtype))
+
+
+@pytest.mark.parametrize("name", ["sort", "argsort"])
+def test_what_has_no_native_form_runs_on_the_host(name: str) -> None:
+    check(lambda a: getattr(make, name)(make.add(a, a), 1), numbers((60, 50)))
+    check(lambda a: getattr(make, name)(make.permute(a, (1, 0)), 1), numbers((60, 50)))
+
+
+def test_views() -> None:
+    x = numbers((6, 8, 10))
+    check(lambda a: make.permute(a, (2, 0, 1)), x)
+    check(lambda a: make.reshape(make.permute(a, (2, 0, 1)), (60, 8)), x)
+    check(lambda a: make.add(make.reshape(a, (48, 10)), make.reshape(a, (48, 10))), x)
+    check(lambda a: make.slice(a, (1, 0, 2), (5, 8, 9), (2, 1, 3)), x)
+    check(lambda a: make.flip(a, (0, 2)), x)
+    check(lambda a: make.broadcast(a, (3, 6, 8, 10)), x)
+    check(lambda a: make.windows(a, (1, 2), (3, 2), (2, 1), (1, 2)), x)
+    check(lambda a: make.exp(make.reshape(make.permute(make.exp(a), (0, 2, 1)), (6, 80))), x)
+
+
+def test_pads_and_concatenations() -> None:
+    x, y = numbers((6, 8)), numbers((3, 8), seed=1)
+    check(lambda a: make.pad(a, make.const(2.0), (1, 0), (0, 2), (1, 3)), x)
+    check(lambda a, b: make.concat(a, b, a, 0), x, y)
+    check(lambda a: make.mul(make.concat(a, a, 1), make.concat(a, a, 1)), x)
+    check(lambda a: make.pad(make.slice(a, (0, 1), (6, 5), (1, 1)), make.const(0.0), (0, 1), (0, 3), (0, 0)), x)
+
+
+def test_folds() -> None:
+    windows = numbers((5, 4, 7, 3, 2))
+    check(lambda a: make.fold(a, (1, 2), (3, 2), (2, 1), (1, 2), (5, 9, 9)), windows)
+    check(lambda a: make.fold(a, (0,), (3,), (1,), (1,), (6,)), numbers((4, 3)))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("shape", [(), (5,), (2, 40)])
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
+def test_gathers_and_scatters(axis: int, shape: tuple[int, ...], dtype: str) -> None:
+    x = numbers((4, 6, 5))
+    index = np.random.default_rng(1).integers(0, 9, shape).astype(dtype)
+    updates = numbers(x.shape[:axis] + shape + x.shape[axis + 1 :], seed=2)
+    check(lambda a, i: make.gather(a, i, axis), x, index)
+    check(lambda a, i, u: make.scatter(a, i, u, axis, "add"), x, index, updates)
+    check(lambda a, i, u: make.scatter(a, i, u, axis, "set"), x, index, updates)
+
+
+def test_negative_indices_are_out_of_bounds() -> None:
+    x, index = numbers((5, 3)), np.array([-1, 2, -7, 4])
+    check(lambda a, i: make.gather(a, i, 0), x, index)
+    check(lambda a, i, u: make.scatter(a, i, u, 0, "add"), x, index, numbers((4, 3)))
+
+
+def test_scatters_over_many_rows() -> None:
+    index = np.random.default_rng(1).integers(0, 10, 5000)
+    zeros = np.zeros((10, 8), "float32")
+    check(lambda z, i, u: make.scatter(z, i, u, 0, "add"), zeros, index, numbers((5000, 8)), tolerance=10)
+
+
+def test_creation() -> None:
+    check(lambda a: make.add(a, make.cast(make.iota(50, np.dtype("int32")), np.dtype("float32"))), numbers((7, 50)))
+    key = np.array([12, 34], "uint32")
+    check(lambda k: make.random_bits(k, (700, 3), np.dtype("uint32")), key)
+    check(lambda k: make.random_bits(k, (41,), np.dtype("uint64")), key)
+    check(lambda k: make.random_bits(k, (), np.dtype("uint32")), key)
+    check(lambda a: [make.full((3, 4), 2.5, np.dtype("float32")), a, a], numbers((4,)))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int32", "uint8"])
+def test_contractions(dtype: str) -> None:
+    a, b = numbers((9, 12), dtype), numbers((12, 8), dtype, 1)
+    check(lambda x, y: make.dot_general(x, y, (1,), (0,), (), ()), a, b)
+    check(lambda x, y: make.dot_general(x, y, (0,), (1,), (), ()), b, a)
+    check(lambda x, y: make.dot_general(x, y, (1,), (1,), (), ()), a, numbers((7, 12), dtype))
+    c, d = numbers((3, 9, 12), dtype), numbers((3, 12, 8), dtype, 1)
+    check(lambda x, y: make.dot_general(x, y, (2,), (1,), (0,), (0,)), c, d)
+    check(lambda x, y: make.dot_general(x, y, (1, 2), (0, 1), (), ()), c, numbers((9, 12, 5), dtype))
+    check(lambda x, y: make.dot_general(x, y, (2,), (0,), (), ()), c, numbers((12, 5), dtype))
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, 31, 1000])
+@pytest.mark.parametrize("inner", [1, 3, 5, 20])
+@pytest.mark.parametrize("columns", [1, 2, 17])
+def test_products_of_every_size(rows: int, inner: int, columns: int) -> None:
+    a, b = numbers((rows, inner)), numbers((inner, columns), seed=1)
+    check(lambda x, y: make.dot_general(x, y, (1,), (0,), (), ()), a, b)
+    check(lambda x, y: make.dot_general(x, y, (0,), (0,), (), ()), a, numbers((rows, columns)), tolerance=3)
+
+
+def test_transposed_and_viewed_operands() -> None:
+    a, b = numbers((40, 30)), numbers((40, 20), seed=1)
+    check(lambda x, y: make.dot_general(make.permute(x, (1, 0)), y, (1,), (0,), (), ()), a, b)
+    check(lambda x, y: make.dot_general(make.slice(x, (0, 2), (40, 29), (1, 3)), y, (0,), (0,), (), ()), a, b)
+    check(lambda x: make.dot_general(x, make.permute(x, (1, 0)), (1,), (0,), (), ()), a)
+
+
+def test_empty_arrays() -> None:
+    x = np.zeros((0, 5), "float32")
+    check(lambda a: make.exp(a), x)
+    check(lambda a: make.sum(a, (0,)), x)
+    check(lambda a: make.sum(a, (1,)), x)
+    check(lambda a: make.concat(a, a, 0), x)
+    check(lambda a: make.max(a, (1,)), x)
