@@ -1,0 +1,31 @@
+"""Which graphics adapters there are, and in which order they are `gpu`, `gpu:1` ..."""
+
+import os
+from functools import cache
+from typing import Any
+
+_PREFERENCE = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU", "CPU")
+
+
+@cache
+def find_adapters() -> tuple[Any, ...]:
+    """The adapters, best first; with WGPU_ADAPTER_NAME only those that have it in their name."""
+    import wgpu
+    from wgpu.backends.wgpu_native.extras import set_instance_extras
+
+    # OpenGL cannot run what we write, takes seconds to look for and complains about displays.
+    set_instance_extras(backends=["Vulkan", "Metal", "DX12"])
+    found = [a for a in wgpu.gpu.enumerate_adapters_sync() if a.info["backend_type"] != "OpenGL"]
+    wanted = os.environ.get("WGPU_ADAPTER_NAME", "").strip().lower()
+    named = [a for a in found if wanted in adapter_name(a).lower()]
+    return tuple(sorted(named, key=_rank))
+
+
+def adapter_name(adapter: Any) -> str:
+    """The adapter's name as its driver tells it."""
+    return str(adapter.info["device"])
+
+
+def _rank(adapter: Any) -> int:
+    kind = adapter.info["adapter_type"]
+    return _PREFERENCE.index(kind) if kind in _PREFERENCE else len(_PREFERENCE)

@@ -1,0 +1,75 @@
+"""The backend `gpu`: programs become WGSL kernels, values are buffers of the driver."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from allumette_core.backend.spec import Backend, Executable, MemoryStats
+from allumette_core.compiler.program import Program
+from allumette_core.errors import BackendError, DeviceError
+from numpy.typing import NDArray
+
+from .adapters import find_adapters
+from .device import Device
+from .memory import GpuBuffer
+from .plan.prepare import refuse_dtype
+from .plugin import INFO
+
+
+class GpuBackend(Backend):
+    """Devices `gpu`, `gpu:1` ..., one for each adapter that a driver offers."""
+
+    def __init__(self) -> None:
+        self.adapters = find_adapters()
+        if not self.adapters:
+            raise BackendError(
+                "gpu: no Vulkan, Metal or DX12 adapter was found; install the graphics driver, or "
+                "Mesa's software one: apt-get install mesa-vulkan-drivers libvulkan1"
+            )
+        self._devices: dict[str, Device] = {}
+        dtypes = self.device("gpu").dtypes
+        self.info = replace(INFO, capabilities=replace(INFO.capabilities, dtypes=dtypes))
+
+    def devices(self) -> Sequence[str]:
+        return ("gpu", *(f"gpu:{i}" for i in range(1, len(self.adapters))))
+
+    def device(self, name: str) -> Device:
+        """The device `name`, opened when it is first used.
+
+        Raises:
+            DeviceError: there is no such adapter.
+        """
+        found = self._devices.get(name)
+        if found is None:
+            names = self.devices()
+            if name not in names:
+                raise DeviceError(f"{name}: there is no such device; there are {', '.join(names)}")
+            found = Device(self.adapters[names.index(name)], name)
+            self._devices[name] = found
+        return found
+
+    def from_host(self, array: NDArray[Any], device: str) -> GpuBuffer:
+        target = self.device(device)
+        refuse_dtype(array.dtype.name, target.dtypes)
+        return target.upload(array)
+
+    def to_host(self, buffer: GpuBuffer) -> NDArray[Any]:
+        made: NDArray[Any] = buffer.device.download(buffer)
+        return made
+
+    def compile(self, program: Program, device: str) -> Executable:
+        from .executable import GpuExecutable
+        from .plan.build import build
+        from .plan.prepare import prepare
+
+        target = self.device(device)
+        plan = build(prepare(program, target.dtypes), target.limits)
+        return GpuExecutable(target, program, plan)
+
+    def synchronize(self, device: str) -> None:
+        self.device(device).synchronize()
+
+    def memory(self, device: str) -> MemoryStats:
+        return self.device(device).pool.stats()
+
+

@@ -1,0 +1,181 @@
+"""One graphics adapter in use: its driver's device, pipelines, memory and counters."""
+
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from allumette_core.dtypes import DType
+from allumette_core.errors import BackendError, DeviceError
+from numpy.typing import NDArray
+
+from . import native
+from .adapters import adapter_name
+from .kernels.base import Limits
+from .memory import GpuBuffer, Pool
+from .plugin import PORTABLE
+from .wgsl.types import TYPES, stored_bytes, to_stored
+
+_MOST_PIPELINES = 4096
+
+
+class DeviceLostError(BackendError):
+    """The graphics driver gave the device up; its values are gone.
+
+    `al.reset_device` makes a new one where it exists; else start the process anew.
+    """
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a device has been asked to do since it was opened."""
+
+    dispatches: int = 0
+    submits: int = 0
+    pipelines: int = 0
+    bind_groups: int = 0
+    uploads: int = 0
+    readbacks: int = 0
+
+
+class Device:
+    """A device of the driver; all its methods may be called from any thread."""
+
+    def __init__(self, adapter: Any, name: str, limits: Limits | None = None) -> None:
+        self.name, self.adapter_name = name, adapter_name(adapter)
+        self.process = os.getpid()
+        self.checked = os.environ.get("ALLUMETTE_GPU_CHECKED", "") not in ("", "0")
+        self.lock = threading.RLock()
+        self.counters = Counters()
+        wanted = {t.feature for t in TYPES.values() if t.feature}
+        self.features = frozenset(wanted & set(adapter.features))
+        self.raw = adapter.request_device_sync(
+            required_features=sorted(self.features), required_limits=_raised(adapter.limits)
+        )
+        self.limits = limits or _limits(self.raw.limits)
+        largest = min(
+            self.raw.limits["max-storage-buffer-binding-size"], self.raw.limits["max-buffer-size"]
+        )
+        self.pool = Pool(self._create, largest)
+        self._pipelines: OrderedDict[str, Any] = OrderedDict()
+        self.staging = native.Staging(self.raw)
+        self.dtypes = PORTABLE | {n for n, t in TYPES.items() if t.feature in self.features}
+
+    def _create(self, size: int) -> Any:
+        import wgpu
+
+        usage = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
+        return self.raw.create_buffer(size=size, usage=usage)
+
+    def check_process(self) -> None:
+        """Refuse use in a child process: a driver's device does not survive a fork.
+
+        Raises:
+            DeviceError: this is not the process that opened the device.
+        """
+        if os.getpid() != self.process:
+            raise DeviceError(
+                f"{self.name}: a GPU cannot be used after a fork; start processes with "
+                "multiprocessing's 'spawn', or touch the GPU only in the child"
+            )
+
+    # ---- values
+
+    def upload(self, array: NDArray[Any]) -> GpuBuffer:
+        """`array` on the device."""
+        self.check_process()
+        buffer = GpuBuffer(self.pool, array.shape, array.dtype, self)
+        if array.size:
+            with self.lock:
+                self.raw.queue.write_buffer(buffer.block.raw, 0, to_stored(array))
+                self.counters.uploads += 1
+        return buffer
+
+    def download(self, buffer: GpuBuffer) -> NDArray[Any]:
+        """The values of `buffer`; waits for them."""
+        self.check_process()
+        size = int(np.prod(buffer.shape, dtype=np.int64))
+        if size == 0:
+            return np.zeros(buffer.shape, buffer.dtype)
+        with self.lock, self.errors("reading a value"):
+            data = self.staging.read(buffer.block.raw, stored_bytes(size, buffer.dtype))
+            self.counters.readbacks += 1
+            self.counters.submits += 1
+        stored = np.frombuffer(data, TYPES[buffer.dtype.name].host, count=size)
+        return stored.astype(buffer.dtype, copy=False).reshape(buffer.shape)
+
+    def empty(self, shape: tuple[int, ...], dtype: DType) -> GpuBuffer:
+        """Room for a value."""
+        return GpuBuffer(self.pool, shape, dtype, self)
+
+    # ---- code
+
+    def pipeline(self, source: str, name: str) -> Any:
+        """The compiled `source`."""
+        with self.lock:
+            found = self._pipelines.get(source)
+            if found is not None:
+                self._pipelines.move_to_end(source)
+                return found
+            with self.errors(f"compiling a kernel ({name})", source):
+                module = native.shader_module(self.raw, source, self.checked)
+                made = self.raw.create_compute_pipeline(
+                    layout="auto", compute={"module": module, "entry_point": "main"}
+                )
+            self.counters.pipelines += 1
+            self._pipelines[source] = made
+            if len(self._pipelines) > _MOST_PIPELINES:
+                self._pipelines.popitem(last=False)
+            return made
+
+    def errors(self, doing: str, source: str = "") -> "_Translated":
+        """A block in which errors of the driver become ours."""
+        return _Translated(self, doing, source if self.checked else "")
+
+    def synchronize(self) -> None:
+        """Wait for everything that was submitted."""
+        self.check_process()
+        with self.lock:
+            self.raw._poll_wait()
+
+
+class _Translated:
+    """A block in which errors of the driver become `BackendError`."""
+
+    def __init__(self, device: Device, doing: str, source: str) -> None:
+        self.device, self.doing, self.source = device, doing, source
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if not isinstance(error, Exception) or isinstance(error, BackendError):
+            return
+        text = f"{self.device.name}: {self.doing} failed: {error}"
+        lost = "lost" in str(error).lower()
+        if self.source:
+            text += f"\n{self.source}"
+        raise (DeviceLostError if lost else BackendError)(text) from error
+
+
+_WANTED = (
+    "max-storage-buffers-per-shader-stage",
+    "max-storage-buffer-binding-size",
+    "max-buffer-size",
+    "max-compute-workgroup-storage-size",
+)
+
+
+def _raised(limits: dict[str, int]) -> dict[str, int]:
+    """The limits that matter here, as high as the adapter has them."""
+    return {name: limits[name] for name in _WANTED}
+
+
+def _limits(limits: dict[str, int]) -> Limits:
+    return Limits(
+        buffers=limits["max-storage-buffers-per-shader-stage"],
+        invocations=limits["max-compute-invocations-per-workgroup"],
+        groups=limits["max-compute-workgroups-per-dimension"],
+        shared_bytes=limits["max-compute-workgroup-storage-size"],
+    )

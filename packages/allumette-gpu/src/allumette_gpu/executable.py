@@ -1,0 +1,89 @@
+"""A compiled program: one compute pass and one submit a run, with kept pipelines and bind groups."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from allumette_core.compiler.program import Program
+from allumette_core.profile import recorders
+
+from .device import Device
+from .memory import Block, GpuBuffer
+from .plan.build import Plan
+from .wgsl.types import stored_bytes
+
+_MOST_BINDINGS = 8  # sets of buffers that bind groups are kept for
+
+
+class GpuExecutable:
+    """Runs a plan on a device."""
+
+    def __init__(self, device: Device, program: Program, plan: Plan) -> None:
+        self.device, self.plan = device, plan
+        self._modes = [(i.primitive.name, "native") for i in program.instructions]
+        self._pipelines = [device.pipeline(s.dispatch.source, s.dispatch.name) for s in plan.steps]
+        self._avals = [plan.program.avals[v] for v in plan.made]
+        inputs = plan.program.avals[: plan.program.num_inputs]
+        sizes = [stored_bytes(prod(a.shape), a.dtype) for a in (*inputs, *self._avals)]
+        self._sizes = [max(n, 4) for n in (*sizes, *plan.temps)]
+        self._bound: OrderedDict[tuple[int, ...], list[Any]] = OrderedDict()
+
+    def __call__(self, buffers: Sequence[GpuBuffer]) -> list[GpuBuffer]:
+        device = self.device
+        device.check_process()
+        with device.lock:
+            made = [device.empty(aval.shape, aval.dtype) for aval in self._avals]
+            if self.plan.steps:
+                temps = [device.pool.take(size) for size in self.plan.temps]
+                try:
+                    self._run([b.block for b in buffers] + [b.block for b in made] + temps)
+                finally:
+                    for block in reversed(temps):
+                        device.pool.give(block)
+        for recorder in recorders:
+            recorder.executed(self._modes)
+        every = [*buffers, *made]
+        return [every[i] for i in self.plan.outputs]
+
+    def _run(self, blocks: list[Block]) -> None:
+        groups = self._bind_groups(blocks)
+        device = self.device
+        with device.errors("running a program"):
+            encoder = device.raw.create_command_encoder()
+            passing = encoder.begin_compute_pass()
+            for step, pipeline, group in zip(
+                self.plan.steps, self._pipelines, groups, strict=True
+            ):
+                passing.set_pipeline(pipeline)
+                passing.set_bind_group(0, group)
+                passing.dispatch_workgroups(*step.dispatch.groups)
+            passing.end()
+            device.raw.queue.submit([encoder.finish()])
+        device.counters.dispatches += len(groups)
+        device.counters.submits += 1
+
+    def _bind_groups(self, blocks: list[Block]) -> list[Any]:
+        key = tuple([block.serial for block in blocks])
+        groups = self._bound.get(key)
+        if groups is None:
+            groups = [
+                self._bind_group(step.buffers, pipeline, blocks)
+                for step, pipeline in zip(self.plan.steps, self._pipelines, strict=True)
+            ]
+            self._bound[key] = groups
+            if len(self._bound) > _MOST_BINDINGS:
+                self._bound.popitem(last=False)
+        return groups
+
+    def _bind_group(self, buffers: tuple[int, ...], pipeline: Any, blocks: list[Block]) -> Any:
+        self.device.counters.bind_groups += 1
+        entries = [
+            {
+                "binding": place,
+                "resource": {"buffer": blocks[i].raw, "offset": 0, "size": self._sizes[i]},
+            }
+            for place, i in enumerate(buffers)
+        ]
+        layout = pipeline.get_bind_group_layout(0)
+        return self.device.raw.create_bind_group(layout=layout, entries=entries)

@@ -1,0 +1,139 @@
+"""What the kernels of all kinds share: bindings, the frame of a shader, how work is numbered."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from allumette_core.compiler.program import Program
+
+from ..plan.fuse import Fusion, Kernel
+from ..wgsl.library import included
+from ..wgsl.types import TYPES, kept
+from ..wgsl.values import Values
+from ..wgsl.writer import Index, Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What of an adapter's limits shapes the code."""
+
+    buffers: int = 8
+    invocations: int = 256
+    groups: int = 65535
+    shared_bytes: int = 16384
+
+    @property
+    def width(self) -> int:
+        """Invocations of a workgroup, a power of two."""
+        return 1 << (min(self.invocations, 256).bit_length() - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """A shader, the values that it is bound to in order, and how many workgroups run."""
+
+    name: str
+    source: str
+    buffers: tuple[int, ...]
+    groups: tuple[int, int, int]
+
+
+class Temps:
+    """Memory between two dispatches of one kernel: numbers after the program's values, bytes."""
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.sizes: list[int] = []
+
+    def add(self, size: int) -> int:
+        self.sizes.append(size)
+        return self.first + len(self.sizes) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A kernel to be written, and where it belongs."""
+
+    fusion: Fusion
+    kernel: Kernel
+    limits: Limits
+    temps: Temps
+
+    @property
+    def program(self) -> Program:
+        return self.fusion.program
+
+
+class Shader:
+    """One entry point, while it is being written."""
+
+    def __init__(self, job: Job, name: str) -> None:
+        self.job, self.name = job, name
+        self.writer = Writer()
+        self.values = Values(job.program, self.writer, self)
+        self._bound: dict[int, tuple[str, str, bool]] = {}  # name, stored type, written
+        self.shared: list[str] = []
+
+    # ---- buffers
+
+    def buffer(self, value: int) -> str | None:
+        """The binding of a value that is loaded; None: it is computed here."""
+        fusion = self.job.fusion
+        if value in self.job.kernel.roots:
+            return None
+        if value >= fusion.base and value not in fusion.roots:
+            return None
+        return self.bind(value, TYPES[self.job.program.avals[value].dtype.name].stored, False)
+
+    def bind(self, value: int, stored: str, written: bool) -> str:
+        """The name under which buffer `value` is bound."""
+        known = self._bound.get(value)
+        name = known[0] if known else f"b{len(self._bound)}"
+        self._bound[value] = (name, stored, written or (known is not None and known[2]))
+        return name
+
+    # ---- code
+
+    def index(self, shape: tuple[int, ...], flat: str) -> Index:
+        return Index(self.writer, shape, flat)
+
+    def store(self, index: Index) -> None:
+        """Write every root that is needed later, at `index`."""
+        avals = self.job.program.avals
+        for root in self.job.kernel.stores:
+            text = self.values.at(root, index)
+            name = self.bind(root, TYPES[avals[root].dtype.name].stored, True)
+            self.writer.line(f"{name}[{index.flat}] = {kept(text, avals[root].dtype)};")
+
+    @contextmanager
+    def loop(self, name: str, end: str, start: str = "0u", step: str = "1u") -> Iterator[None]:
+        """A loop of a counter that is an u32."""
+        head = f"for (var {name} = {start}; {name} < {end}; {name} += {step}) {{"
+        with self.writer.block(head):
+            yield
+
+    def finish(self, groups: int, width: int) -> Dispatch:
+        """The dispatch of `groups` workgroups of `width` invocations; `group` is their number."""
+        x = min(groups, self.job.limits.groups)
+        if groups > x:  # as even as can be
+            y = -(-groups // self.job.limits.groups)
+            x = -(-groups // y)
+        body = self.writer.text()
+        access = {True: "read_write", False: "read"}
+        lines = [
+            f"@group(0) @binding({i}) var<storage, {access[written]}> {name}: array<{stored}>;"
+            for i, (name, stored, written) in enumerate(self._bound.values())
+        ]
+        lines += self.shared
+        lines += [
+            f"@compute @workgroup_size({width})",
+            "fn main(@builtin(workgroup_id) group_id: vec3<u32>, "
+            "@builtin(local_invocation_index) lane: u32) {",
+            f"  let group = group_id.x + group_id.y * {x}u;",
+            body,
+            "}",
+        ]
+        code = "\n".join(lines)
+        code = included(code) + "\n" + code
+        head = "enable f16;\n" if "f16" in code.replace("to_f16", "") or "f16(" in code else ""
+        return Dispatch(self.name, head + code, tuple(self._bound), (x, -(-groups // x), 1))

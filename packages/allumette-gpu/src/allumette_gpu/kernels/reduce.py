@@ -1,0 +1,218 @@
+"""Reductions: a thread or a workgroup for each result, in two dispatches where results are few."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+from allumette_core.shapes import Shape
+
+from ..wgsl.types import TYPES, kept, loaded, rounded
+from ..wgsl.writer import Index
+from .base import Dispatch, Job, Shader
+from .folds import Fold
+
+ALONE = 128  # elements that one thread folds up without help
+ROW_PIECE = 4096  # elements of a piece if there are two dispatches, folded by a workgroup ...
+COLUMN_PIECE = 512  # ... or by a thread, beside whose neighbours fold the next columns
+MOST_PIECES = 1024
+FEW_GROUPS = 256  # workgroups that do not fill a device
+
+
+Read = Callable[[int, Index], str]
+"""Writes the element of input k at an index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The points of a reduction: `count` results of `depth` elements each."""
+
+    shape: Shape
+    axes: Shape
+
+    @property
+    def kept(self) -> Shape:
+        return tuple(n for i, n in enumerate(self.shape) if i not in self.axes)
+
+    @property
+    def folded(self) -> Shape:
+        return tuple(self.shape[i] for i in self.axes)
+
+    @property
+    def count(self) -> int:
+        return prod(self.kept)
+
+    @property
+    def depth(self) -> int:
+        return prod(self.folded)
+
+    @property
+    def rows(self) -> bool:
+        """Whether the folded axes are the last ones."""
+        return self.axes == tuple(range(len(self.shape) - len(self.axes), len(self.shape)))
+
+    def index(self, shader: Shader, out: str, r: str) -> Index:
+        """Element `r` of result `out`."""
+        if self.rows:
+            flat = shader.writer.let(f"{out} * {self.depth}u + {r}")
+            return shader.index(self.shape, flat)
+        if self.axes == tuple(range(len(self.axes))):
+            flat = shader.writer.let(f"{r} * {self.count}u + {out}")
+            return shader.index(self.shape, flat)
+        kept = iter(shader.index(self.kept, out).axes)
+        folded = dict(zip(self.axes, shader.index(self.folded, r).axes, strict=True))
+        axes = [folded[i] if i in folded else next(kept) for i in range(len(self.shape))]
+        return Index(shader.writer, self.shape, axes=axes)
+
+
+def write(job: Job) -> list[Dispatch]:
+    """One dispatch, or two."""
+    first = job.kernel.cores[0]
+    _, inputs, params = job.program.instructions[first - job.fusion.base]
+    space = Space(job.program.avals[inputs[0]].shape, params[0])
+    pieces = _pieces(space, job.limits.width)
+    if pieces == 1:
+        return [_Reduction(job, space, 1).direct()]
+    reduction = _Reduction(job, space, pieces)
+    return [reduction.partial(), reduction.final()]
+
+
+def _pieces(space: Space, width: int) -> int:
+    """Into how many pieces the folded elements are cut: one, where results are many."""
+    groups = space.count if space.rows else -(-space.count // width)
+    length = ROW_PIECE if space.rows else COLUMN_PIECE
+    if space.depth <= 2 * length or groups >= FEW_GROUPS:
+        return 1
+    return min(-(-space.depth // length), MOST_PIECES)
+
+
+class _Reduction:
+    """Writes the dispatches of the reductions of one kernel."""
+
+    def __init__(self, job: Job, space: Space, pieces: int) -> None:
+        self.job, self.space, self.pieces = job, space, pieces
+        base = job.fusion.base
+        self.inputs = [job.program.instructions[c - base].inputs[0] for c in job.kernel.cores]
+        self.folds = [
+            Fold(job.program.instructions[c - base].primitive, job.program.avals[c].dtype)
+            for c in job.kernel.cores
+        ]
+        self.partials: list[int] = []
+
+    def _shared(self, shader: Shader) -> None:
+        width = self.job.limits.width
+        for k, fold in enumerate(self.folds):
+            shader.shared.append(f"var<workgroup> shared{k}: array<{fold.type}, {width}>;")
+
+    def _fold(
+        self, shader: Shader, space: Space, out: str, bounds: tuple[str, str, str], read: Read
+    ) -> None:
+        """Accumulators acc0, acc1 ... of the elements in `bounds` (start, end, step)."""
+        writer = shader.writer
+        for k, fold in enumerate(self.folds):
+            writer.line(f"var acc{k}: {fold.type} = {fold.start};")
+        start, end, step = bounds
+        with shader.loop("r", end, start, step):
+            index = space.index(shader, out, "r")
+            for k, fold in enumerate(self.folds):
+                writer.line(f"acc{k} = {fold.join(f'acc{k}', read(k, index))};")
+
+    def _join_lanes(self, shader: Shader) -> None:
+        """Combine the accumulators of a workgroup in shared memory; lane 0 has the result."""
+        writer, width = shader.writer, self.job.limits.width
+        for k in range(len(self.folds)):
+            writer.line(f"shared{k}[lane] = acc{k};")
+        writer.line("workgroupBarrier();")
+        with writer.block(f"for (var half = {width // 2}u; half > 0u; half = half >> 1u) {{"):
+            with writer.block("if (lane < half) {"):
+                for k, fold in enumerate(self.folds):
+                    joined = fold.join(f"shared{k}[lane]", f"shared{k}[lane + half]")
+                    writer.line(f"shared{k}[lane] = {joined};")
+            writer.line("workgroupBarrier();")
+
+    def _finish(self, shader: Shader, results: list[str], out: str) -> None:
+        """Name the results and write what depends on them."""
+        index = shader.index(self.space.kept, out)
+        for core, fold, result in zip(self.job.kernel.cores, self.folds, results, strict=True):
+            text = rounded(result, fold.dtype) if fold.dtype.kind == "f" else result
+            shader.values.writer.remember((core, index.key), shader.writer.let(text))
+        shader.store(index)
+
+    def direct(self) -> Dispatch:
+        """Everything in one dispatch."""
+        shader = Shader(self.job, "reduce")
+        return self._whole(shader, self.space, self._inputs(shader))
+
+    def _inputs(self, shader: Shader) -> Read:
+        return lambda k, index: shader.values.at(self.inputs[k], index)
+
+    def _whole(self, shader: Shader, space: Space, read: Read) -> Dispatch:
+        width, count = self.job.limits.width, self.space.count
+        together = space.depth > ALONE and (space.rows or count < FEW_GROUPS)
+        if not together:
+            shader.writer.line(f"let i = group * {width}u + lane;")
+            shader.writer.line(f"if (i >= {count}u) {{ return; }}")
+            self._fold(shader, space, "i", ("0u", f"{space.depth}u", "1u"), read)
+            self._finish(shader, [f"acc{k}" for k in range(len(self.folds))], "i")
+            return shader.finish(-(-count // width), width)
+        self._shared(shader)
+        self._guard(shader, count)
+        self._fold(shader, space, "group", ("lane", f"{space.depth}u", f"{width}u"), read)
+        self._join_lanes(shader)
+        with shader.writer.block("if (lane == 0u) {"):
+            self._finish(shader, [f"shared{k}[0]" for k in range(len(self.folds))], "group")
+        return shader.finish(count, width)
+
+    def _guard(self, shader: Shader, groups: int) -> None:
+        """The grid may have a few workgroups too many."""
+        if groups > self.job.limits.groups:
+            shader.writer.line(f"if (group >= {groups}u) {{ return; }}")
+
+    def partial(self) -> Dispatch:
+        """The results of each piece, side by side in a buffer [piece, result]."""
+        shader, width = Shader(self.job, "reduce pieces"), self.job.limits.width
+        count, depth = self.space.count, self.space.depth
+        length = -(-depth // self.pieces)
+        total = self.pieces * count
+        groups = total if self.space.rows else -(-total // width)
+        if self.space.rows:
+            self._shared(shader)
+            self._guard(shader, groups)
+            shader.writer.line("let place = group;")
+        else:
+            shader.writer.line(f"let place = group * {width}u + lane;")
+            shader.writer.line(f"if (place >= {total}u) {{ return; }}")
+        shader.writer.line(f"let piece = place / {count}u;")
+        shader.writer.line(f"let i = place % {count}u;")
+        shader.writer.line(f"let end = min((piece + 1u) * {length}u, {depth}u);")
+        start = f"piece * {length}u"
+        bounds = (f"{start} + lane", "end", f"{width}u") if self.space.rows else (start, "end", "1u")
+        self._fold(shader, self.space, "i", bounds, self._inputs(shader))
+        if self.space.rows:
+            self._join_lanes(shader)
+            with shader.writer.block("if (lane == 0u) {"):
+                self._keep(shader, [f"shared{k}[0]" for k in range(len(self.folds))])
+        else:
+            self._keep(shader, [f"acc{k}" for k in range(len(self.folds))])
+        return shader.finish(groups, width)
+
+    def _keep(self, shader: Shader, results: list[str]) -> None:
+        for fold, result in zip(self.folds, results, strict=True):
+            stored = TYPES[fold.wide.name]
+            size = self.pieces * self.space.count * (8 if "64" in stored.stored else 4)
+            temp = self.job.temps.add(size)
+            self.partials.append(temp)
+            name = shader.bind(temp, stored.stored, True)
+            shader.writer.line(f"{name}[place] = {kept(result, fold.wide)};")
+
+    def final(self) -> Dispatch:
+        """Combine the pieces."""
+        shader = Shader(self.job, "reduce")
+        names = [
+            shader.bind(temp, TYPES[fold.wide.name].stored, False)
+            for temp, fold in zip(self.partials, self.folds, strict=True)
+        ]
+
+        def read(k: int, index: Index) -> str:
+            return shader.writer.let(loaded(f"{names[k]}[{index.flat}]", self.folds[k].wide))
+
+        return self._whole(shader, Space((self.pieces, *self.space.kept), (0,)), read)

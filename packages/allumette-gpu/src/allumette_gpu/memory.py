@@ -1,0 +1,129 @@
+"""Device memory: buffers by size class, kept for the next value of that class."""
+
+import itertools
+import threading
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+from allumette_core.backend.spec import MemoryStats
+from allumette_core.dtypes import DType
+from allumette_core.errors import BackendError
+from allumette_core.shapes import Shape
+
+from .wgsl.types import stored_bytes
+
+_SMALLEST = 256
+_KEPT_BYTES = 1 << 28  # of free buffers; beyond that they go back to the driver
+_serials = itertools.count()
+
+
+def size_class(size: int) -> int:
+    """The bytes that are allocated for `size`: quarter steps between powers of two.
+
+    >>> [size_class(n) for n in (0, 257, 1000, 5000)]
+    [256, 320, 1024, 5120]
+    """
+    if size <= _SMALLEST:
+        return _SMALLEST
+    step = 1 << max((size - 1).bit_length() - 3, 6)
+    return -(-size // step) * step
+
+
+class Block:
+    """A buffer of the driver, of one size class."""
+
+    __slots__ = ("raw", "serial", "size")
+
+    def __init__(self, raw: Any, size: int) -> None:
+        self.raw, self.size, self.serial = raw, size, next(_serials)
+
+
+class GpuBuffer:
+    """A value on a device; its block goes back to the pool with it."""
+
+    __slots__ = ("__weakref__", "block", "device", "dtype", "pool", "shape")
+
+    def __init__(self, pool: "Pool", shape: Shape, dtype: DType, device: Any) -> None:
+        self.pool, self.shape, self.dtype, self.device = pool, shape, dtype, device
+        self.block = pool.take(stored_bytes(prod(shape), dtype))
+
+    def __del__(self) -> None:
+        block = getattr(self, "block", None)
+        if block is not None:
+            self.pool.give(block)
+
+
+class Pool:
+    """Blocks that are in use, and free ones by size."""
+
+    def __init__(self, create: Callable[[int], Any], largest: int) -> None:
+        self._create, self.largest = create, largest
+        self._free: dict[int, list[Block]] = {}
+        self._free_bytes = 0
+        self._lock = threading.RLock()  # a buffer may be collected while the lock is held
+        self.live_bytes = self.peak_bytes = self.live_blocks = 0
+        self.created = 0
+
+    def take(self, size: int) -> Block:
+        """A block of at least `size` bytes, whatever is in it.
+
+        Raises:
+            BackendError: the device has no such block; it says what was asked for and the limit.
+        """
+        if size > self.largest:
+            raise BackendError(
+                f"gpu: a value of {size:,} bytes is above the {self.largest:,} bytes that this "
+                "adapter binds at once; split it, or use another device"
+            )
+        wanted = size_class(size)
+        with self._lock:
+            free = self._free.get(wanted)
+            if free:
+                block = free.pop()
+                self._free_bytes -= wanted
+            else:
+                block = self._made(wanted)
+            self.live_bytes += wanted
+            self.live_blocks += 1
+            self.peak_bytes = max(self.peak_bytes, self.live_bytes)
+        return block
+
+    def _made(self, size: int) -> Block:
+        try:
+            raw = self._create(size)
+        except Exception as first:
+            self.trim()
+            try:
+                raw = self._create(size)
+            except Exception:
+                raise BackendError(
+                    f"gpu: out of memory: {size:,} bytes were asked for with {self.live_bytes:,} "
+                    f"in use; free tensors or use smaller batches ({first})"
+                ) from first
+        self.created += 1
+        return Block(raw, size)
+
+    def give(self, block: Block) -> None:
+        """Take back a block that nothing refers to any more."""
+        with self._lock:
+            self.live_bytes -= block.size
+            self.live_blocks -= 1
+            if self._free_bytes + block.size > _KEPT_BYTES:
+                block.raw.destroy()
+                return
+            self._free.setdefault(block.size, []).append(block)
+            self._free_bytes += block.size
+
+    def trim(self) -> None:
+        """Give every free block back to the driver."""
+        with self._lock:
+            for blocks in self._free.values():
+                for block in blocks:
+                    block.raw.destroy()
+            self._free.clear()
+            self._free_bytes = 0
+
+    def stats(self) -> MemoryStats:
+        """What is in use now, and was at most."""
+        return MemoryStats(self.live_bytes, self.peak_bytes, None, self.live_blocks)

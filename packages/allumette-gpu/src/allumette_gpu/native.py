@@ -1,0 +1,44 @@
+"""What is faster, or only possible, below wgpu's public API. Everything private is in this module.
+
+Each call has a fallback through the public API, so that another release of wgpu is slower, not
+broken.
+"""
+
+from typing import Any
+
+import wgpu
+from wgpu.backends.wgpu_native import _api as api
+from wgpu.backends.wgpu_native._ffi import ffi, lib
+
+
+def shader_module(device: Any, source: str, checked: bool) -> Any:
+    """A compiled module; unless `checked`, without bounds checks on loops and accesses.
+
+    Generated code keeps its loops finite and its accesses in bounds by construction.
+    """
+    return device.create_shader_module(code=source)
+
+
+class Staging:
+    """Buffers through which values are read back, one a size class, kept mapped-ready."""
+
+    def __init__(self, device: Any) -> None:
+        self.device = device
+        self._buffers: dict[int, Any] = {}
+
+    def read(self, source: Any, size: int) -> Any:
+        """The first `size` bytes of `source`."""
+        room = max(1 << (size - 1).bit_length(), 256)
+        buffer = self._buffers.get(room)
+        if buffer is None:
+            usage = wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST
+            buffer = self.device.create_buffer(size=room, usage=usage)
+            if room <= 1 << 24:
+                self._buffers[room] = buffer
+        encoder = self.device.create_command_encoder()
+        encoder.copy_buffer_to_buffer(source, 0, buffer, 0, size)
+        self.device.queue.submit([encoder.finish()])
+        buffer.map_sync(wgpu.MapMode.READ, 0, size)
+        data = buffer.read_mapped(0, size)
+        buffer.unmap()
+        return data

@@ -1,0 +1,82 @@
+"""The plan of a program: its dispatches in order, and which memory each of their buffers is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+from allumette_core.compiler.program import Program
+
+from ..kernels import argreduce, argsort, dot, map, reduce, scan, scatter
+from ..kernels.base import Dispatch, Job, Limits, Temps
+from ..wgsl.types import stored_bytes
+from .fuse import fuse
+
+_WRITERS: dict[str, Callable[[Job], list[Dispatch]]] = {
+    "map": map.write, "reduce": reduce.write, "argreduce": argreduce.write, "dot": dot.write,
+    "scan": scan.write, "argsort": argsort.write, "scatter": scatter.write,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A dispatch on buffers: inputs, then outputs, then temporaries of the plan, numbered in a row."""
+
+    dispatch: Dispatch
+    buffers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What runs: `steps` on the program's inputs, the values `made`, and temporaries.
+
+    Output `j` is buffer `outputs[j]`, which may be an input.
+    """
+
+    program: Program
+    steps: tuple[Step, ...]
+    made: tuple[int, ...]
+    temps: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def build(program: Program, limits: Limits) -> Plan:
+    """The plan of a prepared program."""
+    fusion = fuse(program, limits.buffers)
+    temps = Temps(len(program.avals))
+    dispatches: list[Dispatch] = []
+    for kernel in fusion.kernels:
+        if prod(kernel.shape):  # nothing is to be computed for values without elements
+            dispatches += _WRITERS[kernel.core](Job(fusion, kernel, limits, temps))
+    made = tuple(dict.fromkeys(v for v in program.outputs if v >= program.num_inputs))
+    sizes = [stored_bytes(prod(aval.shape), aval.dtype) for aval in program.avals] + temps.sizes
+    fixed = {v: i for i, v in enumerate((*range(program.num_inputs), *made))}
+    slots, slot_sizes = _slots(dispatches, fixed, sizes)
+    numbers = fixed | {v: len(fixed) + slot for v, slot in slots.items()}
+    steps = tuple(Step(d, tuple(numbers[b] for b in d.buffers)) for d in dispatches)
+    outputs = tuple(fixed[v] for v in program.outputs)
+    return Plan(program, steps, made, tuple(slot_sizes), outputs)
+
+
+def _slots(
+    dispatches: list[Dispatch], fixed: dict[int, int], sizes: list[int]
+) -> tuple[dict[int, int], list[int]]:
+    """A slot for each value between dispatches; values that are not alive together may share."""
+    last: dict[int, int] = {}
+    for position, dispatch in enumerate(dispatches):
+        last.update((value, position) for value in dispatch.buffers if value not in fixed)
+    slots: dict[int, int] = {}
+    slot_sizes: list[int] = []
+    free: list[int] = []
+    for position, dispatch in enumerate(dispatches):
+        for value in dispatch.buffers:
+            if value in fixed or value in slots:
+                continue
+            fitting = [s for s in free if slot_sizes[s] // 2 <= sizes[value] <= slot_sizes[s]]
+            if fitting:
+                slots[value] = min(fitting, key=lambda s: slot_sizes[s])
+                free.remove(slots[value])
+            else:
+                slots[value] = len(slot_sizes)
+                slot_sizes.append(sizes[value])
+        free += [slots[v] for v, end in last.items() if end == position]
+    return slots, slot_sizes

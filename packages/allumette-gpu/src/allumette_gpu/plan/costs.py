@@ -1,0 +1,43 @@
+"""What it costs to compute a value where it is used, rather than to load it."""
+
+from allumette_core import primitives as P
+from allumette_core.compiler.program import Program
+from allumette_core.primitives import Kind
+
+CHEAP = 4
+"""So much arithmetic is repeated rather than stored."""
+LARGEST = 160
+"""What is larger gets memory, so that code stays short."""
+
+_SLOW = frozenset(
+    (P.exp, P.expm1, P.log, P.log1p, P.sin, P.cos, P.tan, P.asin, P.acos, P.atan, P.sinh, P.cosh)
+    + (P.tanh, P.asinh, P.acosh, P.atanh, P.erf, P.logistic, P.atan2, P.pow_, P.mod, P.floordiv)
+    + (P.random_bits, P.gather, P.concat)
+)
+Cone = dict[int, int]  # the instructions that a value is computed from, and their costs
+
+
+def costs(program: Program, heavy: frozenset[int], forced: frozenset[int]) -> list[int]:
+    """The cost of each value: of itself and all that is computed in place for it.
+
+    Instructions that share an index are counted once; under a view everything counts again.
+    """
+    base = program.num_inputs
+    cones: list[Cone] = [{i: 0} for i in range(base)]
+    totals = [0] * base
+    for value, instruction in enumerate(program.instructions, base):
+        own = 8 if instruction.primitive in _SLOW else 1
+        if value in heavy:
+            cone = {value: 0}
+        elif instruction.primitive.kind is Kind.ELEMENTWISE:
+            cone = {value: own}
+            for source in instruction.inputs:
+                cone.update(cones[source])
+        else:
+            free = instruction.primitive in (P.full, P.reshape)
+            cone = {value: sum(totals[i] for i in instruction.inputs) + (0 if free else own)}
+        totals.append(sum(cone.values()))
+        if value in forced or totals[value] > LARGEST:
+            cone = {value: 0}
+        cones.append(cone)
+    return totals

@@ -1,0 +1,1 @@
+"""Text of WGSL: dtypes, scalar operations, mathematical functions, indices."""
