@@ -7,7 +7,8 @@ from typing import Any
 import allumette_core as al
 import numpy as np
 import pytest
-from allumette_core.expr import ancestors, pending
+from allumette_core import primitives as P
+from allumette_core.expr import ancestors, apply, pending
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -250,3 +251,51 @@ def test_integers_of_every_width_multiply() -> None:
         out = al.matmul(np.full((2, 2), 3, dtype), np.full((2, 2), 5, dtype))
         assert out.dtype == dtype
         assert out.tolist() == [[30, 30], [30, 30]]
+
+
+# ---- the reference's own ways round NumPy's slow paths -------------------------------------------
+
+
+@given(data=st.data(), dtype=st.sampled_from(["float16", "float32", "int32"]))
+@often
+def test_contractions_of_views_in_any_memory_order(data: st.DataObject, dtype: str) -> None:
+    letters = "abcdef"
+    sizes = dict(zip(letters, data.draw(st.permutations([1, 2, 3, 2, 4, 1])), strict=True))
+    terms = ["".join(data.draw(st.permutations(letters))[:4]) for _ in range(2)]
+    stored = [data.draw(st.permutations(range(4))) for _ in terms]
+    operands = []
+    for term, order in zip(terms, stored, strict=True):
+        x = small(data, tuple(sizes[term[i]] for i in order), dtype)
+        operands.append(x.transpose(np.argsort(order)))
+    common = [x for x in terms[0] if x in terms[1]]
+    batch = "".join(x for x in common if data.draw(st.booleans()))
+    free = "".join(x for term in terms for x in term if x not in common)
+    wanted = np.einsum(f"{terms[0]},{terms[1]}->{batch}{free}", *operands).astype(dtype)
+    contract = [x for x in common if x not in batch]
+    params = [tuple(term.index(x) for x in which) for which in (contract, batch) for term in terms]
+    views = [
+        al.permute_dims(al.asarray(x.transpose(order)), tuple(np.argsort(order).tolist()))
+        for x, order in zip(operands, stored, strict=True)
+    ]
+    out = apply(P.dot_general, *(v._node for v in views), params=tuple(params))
+    assert_same(al.Tensor(out), wanted)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int32", "bool"])
+def test_reductions_of_many_small_windows(dtype: str) -> None:
+    generator = np.random.default_rng(0)
+    x = generator.integers(-2, 3, (40, 50, 2, 3)).astype(dtype)
+    if dtype.startswith("float"):
+        x[3, 4, 1, 1] = np.nan
+    for name, exact in (("max", np.max), ("min", np.min)):
+        assert_same(getattr(al, name)(x, axis=(2, 3)), exact(x, axis=(2, 3)), signed_zeros=False)
+        assert_same(getattr(al, name)(x, axis=3), exact(x, axis=3), signed_zeros=False)
+    wanted = np.sum(x, axis=(2, 3), dtype="int32" if dtype == "bool" else dtype)
+    assert_same(al.sum(x, axis=(2, 3)), wanted, signed_zeros=False)
+
+
+def test_long_sums_of_half_precision_keep_their_dtype() -> None:
+    out = al.sum(np.ones((3000, 2), np.float16), axis=0)
+    assert out.dtype == np.float16
+    assert out.numpy().dtype == np.float16
+    assert out.tolist() == [3000, 3000]

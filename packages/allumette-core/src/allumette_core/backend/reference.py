@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import reduce
 from itertools import product
 from typing import Any
 
@@ -98,16 +98,34 @@ def _fold(
 
 # ---- reductions and scans ----------------------------------------------------------------------
 
-_BLOCK = 256  # rows added one after another, before blocks are added up: bounds rounding errors
+_BLOCK = 64  # rows added one after another, before blocks are added up: bounds rounding errors
+
+
+def _over_windows(ufunc: np.ufunc, otherwise: Kernel) -> Kernel:
+    """A reduction that takes the elements of small windows one after another from all of them."""
+
+    def over_windows(x: Array, axes: Shape) -> Array:
+        first = x.ndim - len(axes)
+        sizes = x.shape[first:]
+        few = bool(axes) and axes[0] == first and x.shape[-1] <= 8 and 0 < math.prod(sizes) <= 36
+        if not few or x.size < 4096:
+            return otherwise(x, axes)  # type: ignore[no-any-return]
+        wide = _wide(x)
+        places: Any = product((...,), *map(range, sizes))
+        out: Array = reduce(ufunc, (x[place].astype(wide, copy=False) for place in places))
+        return out.astype(x.dtype, copy=False)
+
+    return over_windows
 
 
 def _sum(x: Array, axes: Shape) -> Array:
-    if axes == (0,) and x.ndim > 1 and x.shape[0] > _BLOCK and x.dtype.kind == "f":
+    dtype = x.dtype
+    while axes == (0,) and x.ndim > 1 and x.shape[0] > _BLOCK and x.dtype.kind == "f":
         whole = x.shape[0] // _BLOCK * _BLOCK
         blocks = x[:whole].reshape(-1, _BLOCK, *x.shape[1:]).sum(axis=1, dtype=_wide(x))
         x = np.concatenate([blocks, x[whole:].sum(axis=0, dtype=_wide(x), keepdims=True)])
     out: Array = np.sum(x, axis=axes, dtype=_wide(x))
-    return out.astype(x.dtype, copy=False)
+    return out.astype(dtype, copy=False)
 
 
 def _prod(x: Array, axes: Shape) -> Array:
@@ -128,10 +146,20 @@ def _cumulate(ufunc: np.ufunc) -> Kernel:
 # ---- contraction, indexing, creation -----------------------------------------------------------
 
 
-@lru_cache(1024)
-def _matmul_axes(ndim: int, contract: Shape, batch: Shape, contract_last: bool) -> Shape:
-    free = tuple(i for i in range(ndim) if i not in contract and i not in batch)
-    return batch + (free + contract if contract_last else contract + free)
+def _inner_axis(x: Array, axes: Shape) -> int:
+    """The axis of `axes` along which neighbours lie closest in memory, the longest of several."""
+    return min(axes, key=lambda i: (abs(x.strides[i]) or math.inf, -x.shape[i]), default=-1)
+
+
+def _matrices(x: Array, batch: Shape, rows: Shape, columns: Shape) -> Array:
+    """`x` as matrices; where elements have to be copied, neighbours in memory stay neighbours."""
+    if len(rows) == len(columns) == 1:
+        return x.transpose(batch + rows + columns)
+    lead = [x.shape[i] for i in batch]
+    height = math.prod([x.shape[i] for i in rows])
+    if _inner_axis(x, rows + columns) in rows:
+        return x.transpose(batch + columns + rows).reshape(*lead, -1, height).swapaxes(-1, -2)
+    return x.transpose(batch + rows + columns).reshape(*lead, height, -1)
 
 
 def _dot_general(
@@ -141,16 +169,21 @@ def _dot_general(
     shape = shapes.dot_general(a.shape, b.shape, a_contract, b_contract, a_batch, b_batch)
     if a.size == 0 or b.size == 0:
         return np.zeros(shape, a.dtype)
-    batch, contracted = shape[: len(a_batch)], len(a_contract)
-    inner = math.prod([a.shape[i] for i in a_contract])
-    left = a.transpose(_matmul_axes(a.ndim, a_contract, a_batch, True))
-    right = b.transpose(_matmul_axes(b.ndim, b_contract, b_batch, False))
-    if contracted != 1 or left.ndim != len(batch) + 2:
-        left = left.reshape(*batch, -1, inner)
-    if contracted != 1 or right.ndim != len(batch) + 2:
-        right = right.reshape(*batch, inner, -1)
+    a_free = tuple([i for i in range(a.ndim) if i not in a_contract and i not in a_batch])
+    b_free = tuple([i for i in range(b.ndim) if i not in b_contract and i not in b_batch])
     wide = _wide(a)
-    product_: Array = np.matmul(left.astype(wide, copy=False), right.astype(wide, copy=False))
+    left = _matrices(a, a_batch, a_free, a_contract).astype(wide, copy=False)
+    right = _matrices(b, b_batch, b_contract, b_free).astype(wide, copy=False)
+    if len(a_free) > 1 and _inner_axis(a, a_free + a_contract) in a_free:
+        # The rows of the result are neighbours in `a` and stay so: fold then runs along them.
+        n, cut = len(a_batch), len(a_batch) + len(a_free)
+        flipped = np.matmul(right.swapaxes(-1, -2), left.swapaxes(-1, -2))
+        flipped = flipped.reshape(*shape[:n], *shape[cut:], *shape[n:cut])
+        columns = range(n, n + len(b_free))
+        axes = (*range(n), *range(n + len(b_free), len(shape)), *columns)
+        moved: Array = flipped.transpose(axes)
+        return moved.astype(a.dtype, copy=False)
+    product_: Array = np.matmul(left, right)
     return product_.reshape(shape).astype(a.dtype, copy=False)
 
 
@@ -180,12 +213,18 @@ def _scatter(x: Array, indices: Array, updates: Array, axis: int, mode: str) -> 
     return np.moveaxis(out, 0, axis).astype(x.dtype, copy=False)
 
 
+_WORDS = 1 << 16  # made at a time, so that they stay in cache
+
+
 def _random_bits(key: Array, shape: Shape, dtype: DType) -> Array:
-    counter = np.arange(math.prod(shape), dtype=np.uint64).reshape(shape)
-    high, low = (counter >> np.uint64(32)).astype(np.uint32), counter.astype(np.uint32)
-    a, b = threefry(key[:1], key[1:], high.reshape(-1), low.reshape(-1))
-    wide: Array = (a.astype(np.uint64) << 32) | b if dtype == np.uint64 else a ^ b
-    return wide.reshape(shape)
+    out = np.empty(math.prod(shape), dtype)
+    for start in range(0, out.size, _WORDS):
+        counter = np.arange(start, min(start + _WORDS, out.size), dtype=np.uint64)
+        high, low = (counter >> 32).astype(np.uint32), counter.astype(np.uint32)
+        a, b = threefry(key[:1], key[1:], high, low)
+        wide = (a.astype(np.uint64) << 32) | b if dtype == np.uint64 else a ^ b
+        out[start : start + _WORDS] = wide
+    return out.reshape(shape)
 
 
 KERNELS: Mapping[Primitive, Kernel] = {
@@ -205,11 +244,12 @@ KERNELS: Mapping[Primitive, Kernel] = {
     P.reshape: lambda x, shape: x.reshape(shape), P.permute: lambda x, axes: x.transpose(axes),
     P.broadcast: np.broadcast_to, P.slice_: _slice, P.flip: np.flip, P.windows: _windows,
     P.fold: _fold, P.pad: _pad, P.concat: lambda *xs: np.concatenate(xs[:-1], axis=xs[-1]),
-    P.sum_: _sum, P.prod: _prod, P.max_: lambda x, axes: np.max(x, axis=axes),
-    P.min_: lambda x, axes: np.min(x, axis=axes), P.argmax: _arg(np.argmax),
-    P.argmin: _arg(np.argmin), P.cumsum: _cumulate(np.add), P.cumprod: _cumulate(np.multiply),
-    P.cummax: _cumulate(np.maximum), P.cummin: _cumulate(np.minimum),
-    P.sort: lambda x, axis: np.sort(x, axis=axis, kind="stable"),
+    P.sum_: _over_windows(np.add, _sum), P.prod: _prod,
+    P.max_: _over_windows(np.maximum, lambda x, axes: np.max(x, axis=axes)),
+    P.min_: _over_windows(np.minimum, lambda x, axes: np.min(x, axis=axes)),
+    P.argmax: _arg(np.argmax), P.argmin: _arg(np.argmin), P.cumsum: _cumulate(np.add),
+    P.cumprod: _cumulate(np.multiply), P.cummax: _cumulate(np.maximum),
+    P.cummin: _cumulate(np.minimum), P.sort: lambda x, axis: np.sort(x, axis=axis, kind="stable"),
     P.argsort: lambda x, axis: np.argsort(x, axis=axis, kind="stable").astype(DEFAULT_INT),
     P.dot_general: _dot_general, P.gather: _gather, P.scatter: _scatter, P.full: np.full,
     P.iota: lambda size, dtype: np.arange(size).astype(dtype), P.random_bits: _random_bits,

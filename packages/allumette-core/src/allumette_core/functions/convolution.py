@@ -83,14 +83,14 @@ def _correlated(view: Node, kernel: Node, groups: int) -> Node:
     n = len(kernel.shape) - 2
     if groups == 1:
         inner = (1, *range(2 + n, 2 + 2 * n))
-        out = dot_node(view, kernel, (inner, tuple(range(1, n + 2))))  # (N, *counts, O)
-        return permute_node(out, (0, n + 1, *range(1, n + 1)))
+        out = dot_node(kernel, view, (tuple(range(1, n + 2)), inner))  # (O, N, *counts)
+        return permute_node(out, (1, 0, *range(2, n + 2)))
     view = reshape_node(view, (rows, groups, channels // groups, *rest))
     outputs = kernel.shape[0]
     kernel = reshape_node(kernel, (groups, outputs // groups, *kernel.shape[1:]))
     inner = (2, *range(3 + n, 3 + 2 * n))
-    out = dot_node(view, kernel, (inner, tuple(range(2, n + 3))), ((1,), (0,)))
-    out = permute_node(out, (1, 0, n + 2, *range(2, n + 2)))  # from (groups, N, *counts, O/groups)
+    out = dot_node(kernel, view, (tuple(range(2, n + 3)), inner), ((0,), (1,)))
+    out = permute_node(out, (2, 0, 1, *range(3, n + 3)))  # from (groups, O / groups, N, *counts)
     return reshape_node(out, (rows, outputs, *rest[:n]))
 
 
