@@ -84,7 +84,8 @@ def _log1p(x: Tensor) -> Tensor:
 
 
 def _logistic(x: Tensor) -> Tensor:
-    return 1 / (1 + F.exp(-x))
+    small = F.exp(-F.abs(x))  # never overflows, so that large negative x keep their digits
+    return F.where(x < 0, small, 1) / (1 + small)
 
 
 def _tanh(x: Tensor) -> Tensor:
