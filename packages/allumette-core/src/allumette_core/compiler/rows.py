@@ -141,7 +141,7 @@ def flattened(phase: Phase) -> Phase:
     program = phase.program
     size = max((prod(program.avals[v].shape) for v in program.outputs), default=0)
     size = max([size, *(prod(a.shape) for a in program.avals)])
-    if phase.rows == 1 or phase.rows == size or phase.host:
+    if phase.rows == 1 or size in (0, phase.rows) or phase.host:
         return phase
     if not all(prod(a.shape) in (1, size) for a in program.avals):
         return phase

@@ -73,6 +73,9 @@ class Fold:
         self.once = all(self.strides[: len(self.strides) - self.still])
         self.dtype = nest.terms[store.term].dtype
         self.positions = self.kind in ("argmax", "argmin")
+        self.scattered = store.extra is not None and not self.positions
+        if self.scattered:  # every point has a target of its own
+            self.still = 0
         over_rows = self.frame.place(store.access.value) is Place.FOLD
         result = self.frame.dtype(store.access.value)
         self.target = accumulator(self.kind, result) if over_rows else result
@@ -80,7 +83,6 @@ class Fold:
         self.memory = self.dtype if self.apart else self.target
         self.plain = self.once and store.fresh and not over_rows
         self.starts = self.apart or (store.fresh and not over_rows and not self.once)
-        self.scattered = store.extra is not None and not self.positions
         self.slots: list[Value] = []
 
     # ---- around the whole nest
