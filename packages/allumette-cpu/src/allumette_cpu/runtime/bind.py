@@ -43,7 +43,7 @@ class Bound:
             if native:
                 self.steps.append(_Native(list(calls), layout, self.num_inputs, threads))
             else:
-                self.steps += [_Host(call, layout, self) for _, call in calls]
+                self.steps += [_Host(c, layout, self) for _, c in calls if isinstance(c, HostCall)]
 
     def __call__(self, buffers: Sequence[Buffer]) -> list[Buffer]:
         new = self.allocator.array
