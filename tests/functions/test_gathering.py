@@ -78,6 +78,17 @@ def test_index_add_adds_up_equal_indices(
     assert_same(al.index_add(x, given_index, updates, axis=axis), wanted, signed_zeros=False)
 
 
+@pytest.mark.parametrize("dtype", ["int32", "float16", "float64"])
+def test_many_rows_are_added_up(dtype: Any) -> None:
+    generator = np.random.default_rng(0)
+    index = generator.integers(-9, 12, (40, 5)).astype(np.int32)
+    rows = generator.integers(0, 4, (2, 40, 5, 3)).astype(dtype)
+    wanted = np.ones((2, 9, 3), dtype)
+    inside = index < 9
+    np.add.at(wanted, (slice(None), index[inside]), rows[:, inside])
+    assert_same(al.index_add(np.ones((2, 9, 3), dtype), al.asarray(index), rows, axis=1), wanted)
+
+
 def test_scatter_sets_and_drops() -> None:
     x = np.zeros((2, 3), np.float32)
     out = al.scatter(x, al.tensor([0, 5, -1, -7]), [[1.0, 2, 3, 4], [5, 6, 7, 8]], axis=1)

@@ -207,10 +207,22 @@ def _scatter(x: Array, indices: Array, updates: Array, axis: int, mode: str) -> 
     if not inside.all():
         flat, rows = flat[inside], rows[inside]
     if mode == "add":
-        np.add.at(out, flat, rows)
+        _add_rows(out, flat, rows)
     else:
         out[flat] = rows
     return np.moveaxis(out, 0, axis).astype(x.dtype, copy=False)
+
+
+def _add_rows(out: Array, indices: Array, rows: Array) -> None:
+    """Add each of `rows` where its index says; equal indices all count."""
+    if rows.ndim == 1 or len(indices) < 64:
+        np.add.at(out, indices, rows)
+        return
+    # Rows of one index are brought together and added up first: add.at is slow for rows.
+    order = np.argsort(indices, kind="stable")
+    ordered = indices[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1))
+    out[ordered[starts]] += np.add.reduceat(rows[order], starts, axis=0)
 
 
 _WORDS = 1 << 16  # made at a time, so that they stay in cache

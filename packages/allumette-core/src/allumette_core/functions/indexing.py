@@ -5,6 +5,7 @@ and are refused there. The values of a Tensor are not looked at: out of bounds i
 element and writes nothing. Negative indices count from the end in both.
 """
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,7 @@ def _merged(plan: Plan) -> tuple[Shape, Shape, int]:
     at = axes[0] if axes[-1] - axes[0] == len(axes) - 1 else 0
     rest = [axis for axis in range(rank) if axis not in axes]
     sizes = [plan.shape[axis] for axis in rest]
-    merged = int(np.prod([plan.shape[axis] for axis in axes], dtype=np.int64))
+    merged = prod([plan.shape[axis] for axis in axes])
     return (*rest[:at], *axes, *rest[at:]), (*sizes[:at], merged, *sizes[at:]), at
 
 
