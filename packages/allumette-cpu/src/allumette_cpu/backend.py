@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 from allumette_core.backend.ops import Kernel, OpBackend
-from allumette_core.backend.reference import KERNELS
 from allumette_core.backend.spec import BackendInfo, Executable, MemoryStats
 from allumette_core.compiler.program import Program
 from allumette_core.primitives import Primitive
 from numpy.typing import NDArray
 
 from .executable import Tiered
+from .kernels import KERNELS
 from .runtime.memory import Allocator, Frames
 
 Array = NDArray[Any]

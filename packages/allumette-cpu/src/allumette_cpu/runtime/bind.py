@@ -6,11 +6,11 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-from allumette_core.backend.reference import KERNELS
 from allumette_core.backend.spec import Buffer
 from allumette_core.compiler.program import Aval, Program
 from numpy.typing import NDArray
 
+from ..kernels import KERNELS
 from ..plan import Call, HostCall, Plan, Ref, scratch_stride
 from . import driver, functions
 from .addresses import addresses
