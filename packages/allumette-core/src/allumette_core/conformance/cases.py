@@ -105,7 +105,7 @@ def _unary(primitive: Primitive, dtype: DType, source: Source) -> Iterator[Case]
 
 
 _BROADCASTS: tuple[tuple[Shape, ...], ...] = (
-    ((), ()), ((33,), ()), ((3, 5), (5,)), ((3, 1), (1, 5)), ((2, 1, 4), (3, 1)), ((5,), (3, 5)),
+    ((), ()), ((33,), ()), ((3, 5), (5,)), ((5, 5), (5,)), ((), (4,)), ((3, 1), (1, 5)), ((2, 1, 4), (3, 1)), ((5,), (3, 5)),
     ((1,), (7,)), ((2, 3, 1, 2), (1, 3, 4, 1)), ((0,), (1,)), ((3, 1), (0,)), ((127,), (127,)),
     ((17, 33), (33,)), ((17, 33), (17, 1)), ((1025,), (1025,)), ((70_001,), (70_001,)),
 )  # fmt: skip
@@ -118,7 +118,7 @@ def _binary(primitive: Primitive, dtype: DType, source: Source) -> Iterator[Case
         bits = dtype.itemsize * 8
         counts = np.array([0, 1, 2, bits - 1, bits, bits + 1, 100], dtype)
     yield Case(primitive, values.pairs(pool, counts))
-    every = _BROADCASTS if source.full else _BROADCASTS[2:10]
+    every = _BROADCASTS if source.full else _BROADCASTS[2:12]
     for shape, other in every:
         large = max(int(np.prod(shape)), int(np.prod(other))) > 10_000
         if large and dtype.name not in {"float32", "int32", "bool"}:

