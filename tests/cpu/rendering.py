@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import allumette_core as al
 import numpy as np
 from allumette_core.backend.reference import NumpyBackend
 from allumette_core.compiler.program import Program, build
@@ -41,6 +42,16 @@ def program_of(function: Callable[..., Any], arrays: Sequence[Array]) -> Program
     inputs = [placeholder(a.shape, a.dtype, None) for a in arrays]
     outputs = function(*inputs)
     return build(inputs, outputs if isinstance(outputs, list | tuple) else [outputs])[0]
+
+
+def traced(step: Callable[..., Any], *args: Any) -> tuple[Program, list[Array]]:
+    """The program of `step(*args)` on placeholders for the arrays in `args`, and these."""
+    leaves, structure = al.tree.flatten(args)
+    arrays = [np.asarray(leaf) for leaf in leaves]
+    inputs = [placeholder(a.shape, a.dtype, None) for a in arrays]
+    result = step(*al.tree.unflatten(structure, [al.Tensor(node) for node in inputs]))
+    outputs = [leaf._node for leaf in al.tree.leaves(result)]
+    return build(inputs, outputs)[0], arrays
 
 
 def native(program: Program, arrays: Sequence[Array], threads: int = 1) -> list[Array]:
