@@ -80,6 +80,11 @@ class Program:
                 dying[position].append(value)
         return tuple(tuple(values) for values in dying)
 
+    def dtypes_of(self, position: int) -> frozenset[str]:
+        """The dtypes that the instruction at `position` takes and gives."""
+        values = (*self.instructions[position].inputs, self.num_inputs + position)
+        return frozenset([self.avals[i].dtype.name for i in values])
+
     def __str__(self) -> str:
         lines = [f"inputs  {', '.join(f'%{i}: {self.avals[i]}' for i in range(self.num_inputs))}"]
         for position, (primitive, inputs, params) in enumerate(self.instructions):

@@ -8,6 +8,7 @@ from allumette_core.compiler.lowering import renders
 from allumette_core.compiler.program import Program
 from allumette_core.compiler.rows import Phase
 from allumette_core.compiler.schedule import Loop
+from allumette_core.compiler.simplify import simplify
 from allumette_core.compiler.stream import stream
 
 from ..plan import Call, HostCall, Plan, Ref
@@ -29,7 +30,7 @@ def plan(program: Program) -> Plan:
 
 class _Planner:
     def __init__(self, program: Program) -> None:
-        self.program = expand(program)
+        self.program = expand(simplify(program))
         self.module = Module()
         self.temps: list[int] = []
         self.calls: list[Call | HostCall] = []
