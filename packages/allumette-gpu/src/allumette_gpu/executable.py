@@ -1,4 +1,4 @@
-"""A compiled program: one compute pass and one submit a run, with kept pipelines and bind groups."""
+"""A compiled program: a run is one compute pass and one submit, with kept bind groups."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class GpuExecutable:
         self._avals = [plan.program.avals[v] for v in plan.made]
         inputs = plan.program.avals[: plan.program.num_inputs]
         sizes = [stored_bytes(prod(a.shape), a.dtype) for a in (*inputs, *self._avals)]
-        self._sizes = [max(n, 4) for n in (*sizes, *plan.temps)]
+        self._sizes = [max(n, 16) for n in (*sizes, *plan.temps)]
         self._bound: OrderedDict[tuple[int, ...], list[Any]] = OrderedDict()
 
     def __call__(self, buffers: Sequence[GpuBuffer]) -> list[GpuBuffer]:

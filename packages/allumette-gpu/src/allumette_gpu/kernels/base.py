@@ -119,6 +119,7 @@ class Shader:
             y = -(-groups // self.job.limits.groups)
             x = -(-groups // y)
         body = self.writer.text()
+        library = included(body)
         access = {True: "read_write", False: "read"}
         lines = [
             f"@group(0) @binding({i}) var<storage, {access[written]}> {name}: array<{stored}>;"
@@ -130,10 +131,10 @@ class Shader:
             "fn main(@builtin(workgroup_id) group_id: vec3<u32>, "
             "@builtin(local_invocation_index) lane: u32) {",
             f"  let group = group_id.x + group_id.y * {x}u;",
+            *(["  zero = group_id.z;"] if "> zero:" in library else []),
             body,
             "}",
         ]
-        code = "\n".join(lines)
-        code = included(code) + "\n" + code
+        code = "\n".join([library, *lines])
         head = "enable f16;\n" if "f16" in code.replace("to_f16", "") or "f16(" in code else ""
         return Dispatch(self.name, head + code, tuple(self._bound), (x, -(-groups // x), 1))

@@ -62,7 +62,7 @@ fn log1p_f32(x: f32) -> f32 {
   if (is_nan(x) || x < -1.0f) { return not_a_number(); }
   if (x == -1.0f) { return bitcast<f32>(0xff800000u); }
   if (is_infinite(x) || x == 0.0f) { return x; }
-  let u = 1.0f + x;
+  let u = exact(1.0f + x);
   let lost = select(x - (u - 1.0f), 1.0f - (u - x), x >= 1.0f);
   let bits = bitcast<i32>(u);
   let e = (bits - 0x3f2aaaab) & i32(-8388608);

@@ -1,10 +1,15 @@
 """Floating-point building blocks.
 
 WGSL lets an implementation assume that there is no NaN, so that NaN is told by its bits. It also
-lets a * b + c be fused or not: nothing here depends on which.
+lets a * b + c be fused or not, and drivers take (1 + x) - 1 for x: where a rounding error matters, the
+rounded number goes through `exact`, which no compiler sees through, for `zero` is known at run time.
 """
 
 SOURCE = """
+var<private> zero: u32;
+
+fn exact(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) | zero); }
+
 var<private> nan_bits: u32 = 0x7fc00000u;
 
 fn not_a_number() -> f32 { return bitcast<f32>(nan_bits); }

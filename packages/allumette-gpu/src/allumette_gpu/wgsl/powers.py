@@ -1,18 +1,18 @@
 """Powers, from a logarithm kept as a sum of two numbers.
 
-The products are split so that they are exact without a fused multiply-add (Dekker, "A
-floating-point technique for extending the available precision", 1971).
+Products are sums of products of halves, which are exact (Dekker, "A floating-point technique for
+extending the available precision", 1971), so that it does not matter whether a compiler fuses them.
 """
 
 SOURCE = """
 fn high_half(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u); }
 
-fn product_error(a: f32, b: f32, product: f32) -> f32 {
+fn precise_product(a: f32, b: f32) -> vec2<f32> {
   let ah = high_half(a);
   let al = a - ah;
   let bh = high_half(b);
   let bl = b - bh;
-  return ((ah * bh - product) + ah * bl + al * bh) + al * bl;
+  return vec2<f32>(ah * bh, (ah * bl + al * bh) + al * bl);
 }
 
 fn precise_log(x: f32) -> vec2<f32> {
@@ -21,32 +21,33 @@ fn precise_log(x: f32) -> vec2<f32> {
   let m = bitcast<f32>(bits - e);
   let k = f32(e >> 23u);
   let f = m - 1.0f;
-  let g = m + 1.0f;
+  let g = exact(m + 1.0f);
   let g_low = m - (g - 1.0f);
   let s = f / g;
-  let back = s * g;
-  let s_low = (((f - back) - product_error(s, g, back)) - s * g_low) / g;
+  let back = precise_product(s, g);
+  let s_low = (((f - back.x) - back.y) - s * g_low) / g;
   let square = s * s;
-  var p = 0.22222222f;
+  var p = 0.18181818f;
+  p = p * square + 0.22222222f;
   p = p * square + 0.28571429f;
   p = p * square + 0.4f;
   p = p * square + 0.66666667f;
   let tail = 2.0f * s_low + s * (square * p);
   let top = k * 0.693359375f;
-  let high = top + 2.0f * s;
+  let high = exact(top + 2.0f * s);
   let low = (2.0f * s - (high - top)) + (tail + k * -2.12194440e-4f);
-  let sum = high + low;
+  let sum = exact(high + low);
   return vec2<f32>(sum, low - (sum - high));
 }
 
 fn positive_power(x: f32, y: f32) -> f32 {
   let l = precise_log(x);
   let limited = clamp(y, -1.0e12f, 1.0e12f);
-  let product = l.x * limited;
-  if (product > 100.0f) { return bitcast<f32>(0x7f800000u); }
-  if (product < -110.0f) { return 0.0f; }
-  let rest = product_error(l.x, limited, product) + l.y * limited;
-  let p = reduced(product, rest);
+  let rough = l.x * limited;
+  if (rough > 100.0f) { return bitcast<f32>(0x7f800000u); }
+  if (rough < -110.0f) { return 0.0f; }
+  let product = precise_product(l.x, limited);
+  let p = reduced(product.x, product.y + l.y * limited);
   return scaled(p.rest + 1.0f, p.k);
 }
 

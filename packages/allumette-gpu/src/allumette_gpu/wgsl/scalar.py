@@ -135,12 +135,22 @@ def cast(text: str, source: DType, target: DType) -> str:
         number = text if source.kind == "f" else f"f32({text})"
         return f"to_f16({number})" if target.name == "float16" else number
     if source.kind != "f":
-        same = kind == computed(source)
-        return rounded(text if same else f"{kind}({text})", target)
+        return rounded(_widened(text, computed(source), kind), target)
     if target.itemsize >= 4:
         return f"to_{kind}({text})"
     low, high = (literal(end, target) for end in _ends(target))
     return f"clamp(to_{kind}({text}), {low}, {high})"
+
+
+def _widened(text: str, source: str, target: str) -> str:
+    """An integer as another type; naga extends by the sign of the target, where C goes by the source."""
+    if source == target:
+        return text
+    if source == "i32" and target == "u64":
+        return f"bitcast<u64>(i64({text}))"
+    if source == "u32" and target == "i64":
+        return f"bitcast<i64>(u64({text}))"
+    return f"{target}({text})"
 
 
 def _ends(dtype: DType) -> tuple[int, int]:
