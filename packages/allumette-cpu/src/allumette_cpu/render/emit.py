@@ -18,6 +18,8 @@ Value = Any
 POINTER = ir.PointerType()
 ANY_ORDER = ("reassoc", "contract", "nsz", "arcp")  # for the sums of reductions, and only there
 _VECTORIZE = '!{!"llvm.loop.vectorize.enable", i1 true}'
+# Unrolling nests of small loops makes code that takes long to compile and is no faster.
+_NO_UNROLL = '!{!"llvm.loop.unroll.disable"}'
 _NO_INTERLEAVE = '!{!"llvm.loop.interleave.count", i32 1}'
 SHORT = 64  # iterations: a loop known to be no longer is not interleaved
 
@@ -33,11 +35,11 @@ class Module:
         self.ir = ir.Module()
         self._loops = 0
 
-    def loop(self, short: bool) -> tuple[Any, Any]:
-        """Metadata of a new parallel loop, and of the memory accesses in it."""
+    def loop(self, kind: str) -> tuple[Any, Any]:
+        """Metadata of a new loop, and of the memory accesses in it if it is parallel."""
         self._loops += 1
         group = self.ir.add_metadata([f"group {self._loops}"])
-        return self.ir.add_metadata([f"loop {self._loops} {'short' * short}", group]), group
+        return self.ir.add_metadata([f"loop {self._loops} {kind}", group]), group
 
     def text(self) -> str:
         """The module as LLVM assembly."""
@@ -46,9 +48,11 @@ class Module:
 
 
 def _loop_metadata(match: re.Match[str]) -> str:
-    own, option, group = match.groups()
-    facts = [own, f'!{{!"llvm.loop.parallel_accesses", {group}}}', _VECTORIZE]
-    if option == "short":
+    own, kind, group = match.groups()
+    facts = [own, _NO_UNROLL]
+    if kind != "plain":
+        facts += [f'!{{!"llvm.loop.parallel_accesses", {group}}}', _VECTORIZE]
+    if kind == "short":
         facts.append(_NO_INTERLEAVE)
     return f"{own} = distinct !{{ {', '.join(facts)} }}"
 
@@ -142,15 +146,15 @@ class Emitter:
         self.builder.position_at_end(body)
         index = self.builder.phi(I64)
         index.add_incoming(start, before)
-        outer, metadata = self.group, None
-        if parallel:
-            metadata, self.group = self.module.loop(short)
+        outer = self.group
+        kind = ("short" if short else "long") if parallel else "plain"
+        metadata, group = self.module.loop(kind)
+        self.group = group if parallel else None
         yield index
         self.group = outer
         following = self.builder.add(index, step, flags=("nsw",))
         index.add_incoming(following, self.builder.block)
         again = self.builder.icmp_signed("<", following, count)
         branch = self.builder.cbranch(again, body, done)
-        if metadata is not None:
-            branch.set_metadata("llvm.loop", metadata)
+        branch.set_metadata("llvm.loop", metadata)
         self.builder.position_at_end(done)
