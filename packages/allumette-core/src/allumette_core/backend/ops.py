@@ -19,7 +19,8 @@ class OpBackend(Backend):
 
     A kernel is called as `kernel(*buffers, *params)` and returns a new buffer (or a view of an
     input: nobody writes to a buffer after it is made). What `kernels` lacks is decomposed into
-    smaller primitives where it can be, else it runs on the host reference, counted as 'fallback'.
+    smaller primitives where it can be, else it runs on the host reference, counted as 'fallback';
+    so does what takes or gives a dtype that `native_dtypes` of the capabilities leaves out.
     """
 
     @property
@@ -30,19 +31,31 @@ class OpBackend(Backend):
     def compile(self, program: Program, device: str) -> Executable:
         """An interpreter of `program` with every kernel looked up."""
         program = lower(program, self.kernels.__contains__)
-        return Interpreter(program, [self._kernel(i, device) for i in program.instructions])
+        return Interpreter(
+            program,
+            [
+                self._kernel(instruction, device, program.dtypes_of(position))
+                for position, instruction in enumerate(program.instructions)
+            ],
+        )
 
-    def _kernel(self, instruction: Instruction, device: str) -> tuple[Kernel, str]:
-        kernel = self.kernels.get(instruction.primitive)
-        if kernel is not None:
+    def _kernel(
+        self, instruction: Instruction, device: str, dtypes: frozenset[str]
+    ) -> tuple[Kernel, str]:
+        kernel, takes = self.kernels.get(instruction.primitive), self.info.capabilities.native_dtypes
+        if kernel is not None and (takes is None or dtypes <= takes):
             return kernel, "native"
+        import numpy as np
+
         from .reference import KERNELS
 
         reference, arity = KERNELS[instruction.primitive], len(instruction.inputs)
 
         def on_host(*arguments: Any) -> Buffer:
             arrays = [self.to_host(buffer) for buffer in arguments[:arity]]
-            return self.from_host(reference(*arrays, *arguments[arity:]), device)
+            with np.errstate(all="ignore"):
+                made = np.asarray(reference(*arrays, *arguments[arity:]))
+            return self.from_host(made, device)
 
         return on_host, "fallback"
 

@@ -44,6 +44,9 @@ class Capabilities:
 
     dtypes: frozenset[str] = frozenset(_DTYPES)
     native: frozenset[str] | None = None
+    native_dtypes: frozenset[str] | None = None
+    """The dtypes for which `native` holds; None: all. What takes or gives another one runs on the
+    host."""
     max_rank: int = 32
     max_elements: int | None = None
     """Largest number of elements of one value; None: what memory holds."""
