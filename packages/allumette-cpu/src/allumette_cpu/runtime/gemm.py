@@ -20,6 +20,7 @@ Value = Any
 I1, I32, I64, PTR = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.PointerType()
 VECTORS = {1: 8, 2: 6, 3: 4, 4: 3, 5: 2, 6: 2}  # rows of a tile: vectors in a row, all in registers
 TALLEST = 6
+WIDE_ROWS = 4  # the rows of a tile of three vectors
 FEW_ROWS = 32  # up to so many, packing B is not worth its while
 MANY_COLUMNS = 256  # from so many on, packing A is
 NEAR_COLUMNS = 64  # up to so many, too
@@ -219,14 +220,25 @@ class _Gemm:
         made = self.function("block", kinds)
         m, n, k, a, a_tile, a_rs, a_cs, b_, b_panel, b_rs, width, accumulate, c, c_rs = made.args
         b, lanes = self.b, I64(self.lanes)
-        count = self.quotient(m, I64(TALLEST))
-        height, taller = b.udiv(m, count), b.urem(m, count)
         in_place = b.icmp_signed("==", a_tile, I64(0))
-        with self.loop(n, width) as j:
-            columns = self.smaller(width, b.sub(n, j))
+        # A short last panel joins the one before it: three vectors by four rows fill the registers.
+        usual = b.icmp_signed("==", width, I64(VECTORS[TALLEST] * self.lanes))
+        over = b.urem(n, width)
+        joins = b.and_(b.icmp_signed(">", over, I64(0)), b.icmp_signed("<=", over, lanes))
+        unpacked = b.and_(in_place, b.icmp_signed("==", b_panel, I64(1)))
+        joins = b.and_(joins, b.and_(b.icmp_signed(">", n, width), b.and_(usual, unpacked)))
+        whole, started = b.udiv(n, width), self.quotient(n, width)
+        panels = b.select(joins, whole, started)
+        with self.loop(panels) as q:
+            j = b.mul(q, width)
+            rest = b.sub(n, j)
+            wide = b.and_(joins, b.icmp_signed("==", b.add(q, I64(1)), panels))
+            columns = b.select(wide, rest, self.smaller(width, rest))
             vectors = self.quotient(columns, lanes)
             tail = b.sub(columns, b.mul(b.sub(vectors, I64(1)), lanes))
             panel = self.at(b_, b.mul(j, b_panel))
+            count = self.quotient(m, b.select(wide, I64(WIDE_ROWS), I64(TALLEST)))
+            height, taller = b.udiv(m, count), b.urem(m, count)
             with self.loop(count) as t:
                 rows = b.add(height, b.zext(b.icmp_signed("<", t, taller), I64))
                 first = b.add(b.mul(t, height), self.smaller(t, taller))
