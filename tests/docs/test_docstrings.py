@@ -88,3 +88,12 @@ def test_the_examples_of_a_module_run(name: str) -> None:
     module = importlib.import_module(name)
     for test in doctest.DocTestFinder(exclude_empty=True).find(module):
         assert not (report := _run(test)), report
+
+
+def test_every_public_function_is_a_public_name_of_the_package() -> None:
+    import allumette_core as al
+    from allumette_core import functions
+
+    assert set(functions.__all__) <= set(al.__all__)
+    assert len(al.__all__) == len(set(al.__all__))
+    assert all(hasattr(al, name) for name in al.__all__)
