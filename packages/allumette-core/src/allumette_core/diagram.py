@@ -22,7 +22,9 @@ class Diagram:
     @property
     def mermaid(self) -> str:
         """Mermaid flowchart text."""
-        shapes = [f'  {n}[("{text}")]' if held else f'  {n}["{text}"]' for n, text, held in self.nodes]
+        shapes = [
+            f'  {n}[("{text}")]' if held else f'  {n}["{text}"]' for n, text, held in self.nodes
+        ]
         return "\n".join(["flowchart TD", *shapes, *(f"  {a} --> {b}" for a, b in self.arrows)])
 
     @property
@@ -77,7 +79,9 @@ def _label(node: Node) -> str:
     name = node.primitive.name if node.primitive else "data"
     shown = ", ".join(
         f"{key}={value}"
-        for key, value in zip(node.primitive.params if node.primitive else (), node.params, strict=True)
+        for key, value in zip(
+            node.primitive.params if node.primitive else (), node.params, strict=True
+        )
         if not isinstance(value, str) and key not in ("shape", "dtype")
     )
     described = f"{node.dtype.name}{_brackets(node.shape)}"

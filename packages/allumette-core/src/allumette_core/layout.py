@@ -88,9 +88,7 @@ class Layout:
         shift = sum((self.shape[a] - 1) * self.strides[a] for a in axes) if self.size else 0
         return Layout(self.shape, strides, self.offset + shift)
 
-    def windows(
-        self, axes: Shape, sizes: Shape, strides: Shape, dilations: Shape
-    ) -> "Layout":
+    def windows(self, axes: Shape, sizes: Shape, strides: Shape, dilations: Shape) -> "Layout":
         """Sliding windows along `axes`: each of these counts windows, their elements come last."""
         shape, steps = list(self.shape), list(self.strides)
         for axis, size, stride, dilation in zip(axes, sizes, strides, dilations, strict=True):
