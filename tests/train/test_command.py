@@ -1,6 +1,7 @@
 """`allumette train` as a user meets it: options, refusals, what it prints and what it saves."""
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from allumette_core.cli.app import run
-from allumette_train import load_model, make
+from allumette_train import SGD, Adam, Plan, Report, Score, fit, load_model, make, split
 from allumette_train.command import train
+from allumette_train.progress import JsonLines
 from click.testing import CliRunner
 
 QUICK = ["-b", "numpy", "-p", "2", "-i", "20", "--hidden", "8"]
@@ -138,6 +140,55 @@ def test_npz_with_test_rows(capfd: pytest.CaptureFixture[str]) -> None:
     assert begin["sizes"] == [4, 3]
     assert end["test_accuracy"] > 0.8
     assert "validation_accuracy" not in end
+
+
+def test_what_the_training_is_given(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def note(network: Any, optimizer: Any, rows: Any, plan: Any, **more: Any) -> Any:
+        seen[:] = [optimizer, plan]
+        return fit(network, optimizer, rows, plan, **more)
+
+    monkeypatch.setattr("allumette_train.job.fit", note)
+    more = ["--optimizer", "sgd", "-l", "0.5", "--momentum", "0.9", "--batch-size", "16"]
+    assert allumette(capfd, *QUICK, "-s", "7", *more)[0] == 0
+    assert seen == [SGD(0.5, 0.9), Plan(20, 16, 7, "constant")]
+    assert allumette(capfd, *QUICK, "-s", "8")[0] == 0
+    assert seen == [Adam(0.01), Plan(20, None, 8, "cosine")]
+
+
+def test_files_are_split_and_weights_drawn_by_the_seed(capfd: pytest.CaptureFixture[str]) -> None:
+    values = np.random.default_rng(0).normal(size=(300, 2))
+    np.savez("d.npz", x=values, y=values[:, 0] > 0)
+    shifts, weights = [], []
+    for seed in (1, 2):
+        arguments = ["--data", "d.npz", "-b", "numpy", "--epochs", "1", "-s", str(seed), "--json"]
+        code, out, _ = allumette(capfd, *arguments, "-l", "1e-30")
+        assert code == 0
+        assert events(out)[0]["batch_size"] == 128
+        model = load_model("allumette-d.safetensors", device="numpy")
+        training, _ = split(300, 0.2, seed)
+        assert model.preprocessing.shift == pytest.approx(values[training].mean(axis=0))
+        shifts.append(model.preprocessing.shift[0])
+        weights.append(model.network.layers[0].weight.tolist())
+    assert shifts[0] != shifts[1]
+    assert weights[0] != weights[1]
+
+
+def test_output_is_checked_before_the_data_are_read(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("bad.csv").write_text("")
+    code, _, err = allumette(capfd, "--data", "bad.csv", "--target", "y", "-o", "no/m.safetensors")
+    assert code == 2
+    assert "there is no directory" in err
+
+
+def test_json_has_no_words_for_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    JsonLines().report(Report(1, 2, 0.5, 0.1, Score(math.nan, 0.5), Score(math.inf, 1.0)))
+    (line,) = events(capsys.readouterr().out)
+    assert line["loss"] is line["validation_loss"] is None
+    assert line["validation_accuracy"] == 1
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def test_numbers_and_categories(tmp_path: Path) -> None:
 )
 def test_same_table_written_otherwise(tmp_path: Path, text: str | bytes) -> None:
     data = read_data(write(tmp_path, text), "y")
+    assert data.features.names == ("age",)
     assert data.features.numbers.tolist() == [[20], [30], [40]]
     assert data.features.categories[0].texts == ("cook", "baker")
     assert data.labels.tolist() == [0, 1, 1]
@@ -98,6 +99,7 @@ MALFORMED = {
     "long": ("a,y\n1,p\n2,q,r\n", r"line 3: found 3 cells .* 2 columns; 'r' is too much"),
     "text": ("a,y\n1,p\n2,q\nfour,q\n", r"line 4, column 'a': found 'four' where .* numbers"),
     "hole": ("a,y\n1,p\n,q\n3,q\n", r"line 3, column 'a': found an empty cell"),
+    "underscore": ("a,y\n1,p\n2,q\n1_000,q\n", r"line 4, column 'a': found '1_000'"),
     "nan": ("a,y\n1,p\nnan,q\n", r"line 3, column 'a': found nan"),
     "inf": ("a,y\n1,p\n-inf,q\n", r"line 3, column 'a': found -inf"),
     "overflow": ("a,y\n1,p\n1e999,q\n", r"line 3, column 'a': found inf"),
@@ -119,6 +121,10 @@ MALFORMED = {
     "measurements": (
         "a,y\n" + "\n".join(f"1,{i / 7}" for i in range(100)),
         r"column 'y': 100 different values in 100 rows look like measurements",
+    ),
+    "mostly-different": (
+        "a,y\n" + "\n".join(f"1,{min(i, 29)}" for i in range(40)),
+        r"column 'y': 30 different values in 40 rows look like measurements; .* at most 20",
     ),
     "names": (
         "a,y\n" + "\n".join(f"n{i},{i % 2}" for i in range(300)),

@@ -62,6 +62,8 @@ def test_weights_are_spread_as_relu_needs_them() -> None:
         assert abs(weight.mean()) < 0.002
         assert np.abs(bias).max() <= 1 / np.sqrt(inputs)
         assert len(np.unique(bias)) > 50
+        bits = weight.ravel()[: len(bias)]
+        assert abs(np.corrcoef(bits, bias)[0, 1]) < 0.3
     first, second = (np.asarray(layer.weight).ravel() for layer in network.layers)
     assert abs(np.corrcoef(first[:30000], second[:30000])[0, 1]) < 0.03
 

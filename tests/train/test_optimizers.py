@@ -69,6 +69,17 @@ def test_adamw_decays_by_default() -> None:
     check(moved, {name: value * (1 - 0.5 * 0.01) for name, value in START.items()})
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "slower"),
+    [(SGD(0.1), SGD(0.025)), (SGD(0.1, 0.9), SGD(0.025, 0.9)), (AdamW(0.1), AdamW(0.025))],
+)
+def test_factor_multiplies_the_learning_rate(optimizer: Optimizer, slower: Optimizer) -> None:
+    parameters, gradients = tensors(START), tensors(GRADIENTS[0])
+    moved, _ = optimizer.update(gradients, optimizer.init(parameters), parameters, 0.25)
+    expected, _ = slower.update(gradients, slower.init(parameters), parameters)
+    check(moved, {name: np.asarray(value) for name, value in expected.items()})
+
+
 @pytest.mark.parametrize("optimizer", [SGD(0.1), SGD(0.1, 0.9), Adam(0.1), AdamW(0.1)])
 def test_minimises_a_quadratic_inside_jit(optimizer: Optimizer) -> None:
     def loss(p: Any) -> al.Tensor:

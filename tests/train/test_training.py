@@ -17,6 +17,7 @@ from allumette_train import (
     evaluate,
     fit,
     make,
+    minibatches,
 )
 
 
@@ -101,6 +102,39 @@ def test_minibatch_reports_are_means_since_the_last() -> None:
     assert report.train.loss == pytest.approx(before.loss, rel=1e-6)
     assert report.train.accuracy == pytest.approx(before.accuracy)
     assert report.epoch == 1
+
+
+def test_a_report_forgets_what_came_before() -> None:
+    rows, notes, model = points(rows=10), Notes(), network()
+    expected = []
+    for batch in minibatches(10, 5, seed=0, epoch=0):
+        part = Rows(rows.x[batch], rows.y[batch])
+        expected.append(evaluate(model, part).loss)
+    fit(model, SGD(1e-12), rows, Plan(2, 5, reports=2), watcher=notes)
+    assert [r.train.loss for r in notes.reports] == pytest.approx(expected, rel=1e-6)
+    assert expected[0] != pytest.approx(expected[1], rel=1e-3)
+
+
+def test_full_batch_reports_are_of_the_latest_update() -> None:
+    often, seldom = Notes(), Notes()
+    fit(network(), SGD(0.5), points(), Plan(20, reports=20), watcher=often)
+    fit(network(), SGD(0.5), points(), Plan(20, reports=2), watcher=seldom)
+    assert seldom.reports[0].train == often.reports[9].train
+    assert seldom.reports[1].train == often.reports[19].train
+
+
+def test_reports_in_between() -> None:
+    notes = Notes()
+    fit(network(), SGD(0.1), points(), Plan(10, reports=1, report_seconds=0.0), watcher=notes)
+    assert [r.iteration for r in notes.reports] == list(range(1, 11))
+
+
+def test_what_is_trained_is_used_up() -> None:
+    model = network()
+    weight = model.layers[0].weight
+    fit(model, SGD(0.1), points(), Plan(2))
+    with pytest.raises(al.DeviceError, match="donated"):
+        weight.numpy()
 
 
 def test_validation_is_looked_at_once_an_epoch() -> None:
