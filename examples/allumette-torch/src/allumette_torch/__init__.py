@@ -1,0 +1,1 @@
+"""allumette on PyTorch: the backend `torch`."""
