@@ -148,4 +148,10 @@ def test_transformer_block(rows: int) -> None:
 
     p = {"embed": normal(30, 16), "place": normal(12, 16), "head": normal(16, 30)}
     tokens = np.random.default_rng(3).integers(0, 30, (rows, 13)).astype("int32")
-    agree(sgd(loss), p | {"block": block_parameters(16)}, tokens[:, :-1], tokens[:, 1:], tolerance=1e-4)
+    agree(
+        sgd(loss),
+        p | {"block": block_parameters(16)},
+        tokens[:, :-1],
+        tokens[:, 1:],
+        tolerance=1e-4,
+    )

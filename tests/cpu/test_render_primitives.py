@@ -10,7 +10,22 @@ from .rendering import check, make
 Array = np.ndarray[Any, Any]
 FLOATS = ("float16", "float32", "float64")
 INTS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 1e-40, -1e-40, np.inf, -np.inf, np.nan, 3.0, 1e30, -7.25]
+SPECIAL = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    -2.5,
+    1e-40,
+    -1e-40,
+    np.inf,
+    -np.inf,
+    np.nan,
+    3.0,
+    1e30,
+    -7.25,
+]
 
 
 def numbers(shape: tuple[int, ...], dtype: str = "float32", seed: int = 0) -> Array:
@@ -78,7 +93,9 @@ def test_casts(source: str, to: str) -> None:
     x = numbers((37,), source)
     if source[0] == "f":
         with np.errstate(all="ignore"):
-            x = np.concatenate([x, np.array([*SPECIAL, 300.7, -300.7, 65519.0, 65520.0, 1e20], source)])
+            x = np.concatenate(
+                [x, np.array([*SPECIAL, 300.7, -300.7, 65519.0, 65520.0, 1e20], source)]
+            )
     check(lambda a: make.cast(a, np.dtype(to)), x)
 
 
@@ -154,7 +171,12 @@ def test_pads_and_concatenations() -> None:
     check(lambda a: make.pad(a, make.const(2.0), (1, 0), (0, 2), (1, 3)), x)
     check(lambda a, b: make.concat(a, b, a, 0), x, y)
     check(lambda a: make.mul(make.concat(a, a, 1), make.concat(a, a, 1)), x)
-    check(lambda a: make.pad(make.slice(a, (0, 1), (6, 5), (1, 1)), make.const(0.0), (0, 1), (0, 3), (0, 0)), x)
+    check(
+        lambda a: make.pad(
+            make.slice(a, (0, 1), (6, 5), (1, 1)), make.const(0.0), (0, 1), (0, 3), (0, 0)
+        ),
+        x,
+    )
 
 
 def test_folds() -> None:
@@ -184,11 +206,20 @@ def test_negative_indices_are_out_of_bounds() -> None:
 def test_scatters_over_many_rows() -> None:
     index = np.random.default_rng(1).integers(0, 10, 5000)
     zeros = np.zeros((10, 8), "float32")
-    check(lambda z, i, u: make.scatter(z, i, u, 0, "add"), zeros, index, numbers((5000, 8)), tolerance=10)
+    check(
+        lambda z, i, u: make.scatter(z, i, u, 0, "add"),
+        zeros,
+        index,
+        numbers((5000, 8)),
+        tolerance=10,
+    )
 
 
 def test_creation() -> None:
-    check(lambda a: make.add(a, make.cast(make.iota(50, np.dtype("int32")), np.dtype("float32"))), numbers((7, 50)))
+    check(
+        lambda a: make.add(a, make.cast(make.iota(50, np.dtype("int32")), np.dtype("float32"))),
+        numbers((7, 50)),
+    )
     key = np.array([12, 34], "uint32")
     check(lambda k: make.random_bits(k, (700, 3), np.dtype("uint32")), key)
     check(lambda k: make.random_bits(k, (41,), np.dtype("uint64")), key)
@@ -204,7 +235,9 @@ def test_contractions(dtype: str) -> None:
     check(lambda x, y: make.dot_general(x, y, (1,), (1,), (), ()), a, numbers((7, 12), dtype))
     c, d = numbers((3, 9, 12), dtype), numbers((3, 12, 8), dtype, 1)
     check(lambda x, y: make.dot_general(x, y, (2,), (1,), (0,), (0,)), c, d)
-    check(lambda x, y: make.dot_general(x, y, (1, 2), (0, 1), (), ()), c, numbers((9, 12, 5), dtype))
+    check(
+        lambda x, y: make.dot_general(x, y, (1, 2), (0, 1), (), ()), c, numbers((9, 12, 5), dtype)
+    )
     check(lambda x, y: make.dot_general(x, y, (2,), (0,), (), ()), c, numbers((12, 5), dtype))
 
 
@@ -214,13 +247,24 @@ def test_contractions(dtype: str) -> None:
 def test_products_of_every_size(rows: int, inner: int, columns: int) -> None:
     a, b = numbers((rows, inner)), numbers((inner, columns), seed=1)
     check(lambda x, y: make.dot_general(x, y, (1,), (0,), (), ()), a, b)
-    check(lambda x, y: make.dot_general(x, y, (0,), (0,), (), ()), a, numbers((rows, columns)), tolerance=3)
+    check(
+        lambda x, y: make.dot_general(x, y, (0,), (0,), (), ()),
+        a,
+        numbers((rows, columns)),
+        tolerance=3,
+    )
 
 
 def test_transposed_and_viewed_operands() -> None:
     a, b = numbers((40, 30)), numbers((40, 20), seed=1)
     check(lambda x, y: make.dot_general(make.permute(x, (1, 0)), y, (1,), (0,), (), ()), a, b)
-    check(lambda x, y: make.dot_general(make.slice(x, (0, 2), (40, 29), (1, 3)), y, (0,), (0,), (), ()), a, b)
+    check(
+        lambda x, y: make.dot_general(
+            make.slice(x, (0, 2), (40, 29), (1, 3)), y, (0,), (0,), (), ()
+        ),
+        a,
+        b,
+    )
     check(lambda x: make.dot_general(x, make.permute(x, (1, 0)), (1,), (0,), (), ()), a)
 
 

@@ -87,20 +87,27 @@ def contract(fusion: "Fusion", value: int, instruction: Instruction) -> Contract
     if flow and flow.ins[1] is None and not _has_contiguous_rows(rhs.layout, instruction.params):
         # The same for every row: put in order once rather than for every chunk.
         sides[1] = _ordered(fusion, rhs, None, *instruction.params[3:0:-2], runs=False)
-    found = None
-    # Operands are copied only if they cannot be read where they are: the left, the right, both.
-    for copied in ((), (0,), (1,), (0, 1)):
+    best, least = None, 0
+    # Operands are copied only if that makes one product of many: the left, the right, both.
+    for copied in ((), (1,), (0,), (0, 1)):
+        sides = [lhs, sides[1] if not copied else rhs]
         for side in copied:
             axes = instruction.params[2 + side], instruction.params[side]
             sides[side] = _ordered(fusion, (lhs, rhs)[side], rows_of[1 + side], *axes)
         layouts = (sides[0].layout, sides[1].layout, out.layout)
         groups = _groups(*layouts, instruction.params, rows_of)
         found = _as_product([_merged(d, fusion.phase.rows) for d in groups], accumulate)
-        if found:
+        if found is None:
+            continue
+        loops = prod(dim.size for dim in found[0][len(groups[0]) :] if not dim.rows)
+        if best is None or loops < least:
+            offsets = (layouts[0].offset, layouts[1].offset, layouts[2].offset)
+            best = Contract(value, sides[0].value, sides[1].value, offsets, *found, accumulate)
+            least = loops
+        if least == 1:
             break
-    assert found is not None
-    offsets = (layouts[0].offset, layouts[1].offset, layouts[2].offset)
-    return Contract(value, sides[0].value, sides[1].value, offsets, *found, accumulate)
+    assert best is not None
+    return best
 
 
 def _has_contiguous_rows(rhs: Layout, params: Params) -> bool:
@@ -152,14 +159,20 @@ def _groups(
     a_contract, b_contract, a_batch, b_batch = params
     a_free = free_axes(len(lhs.shape), a_contract, a_batch)
     b_free = free_axes(len(rhs.shape), b_contract, b_batch)
-    o, a, b = rows_of
+    o, a, _ = rows_of
     nb, nm = len(a_batch), len(a_batch) + len(a_free)
     batch = [
         Dim(lhs.shape[i], lhs.strides[i], rhs.strides[j], out.strides[p], p == o and o is not None)
         for p, (i, j) in enumerate(zip(a_batch, b_batch, strict=True))
     ]
-    m = [Dim(lhs.shape[i], lhs.strides[i], 0, out.strides[nb + p], nb + p == o and o is not None) for p, i in enumerate(a_free)]
-    n = [Dim(rhs.shape[j], 0, rhs.strides[j], out.strides[nm + p], nm + p == o and o is not None) for p, j in enumerate(b_free)]
+    m = [
+        Dim(lhs.shape[i], lhs.strides[i], 0, out.strides[nb + p], nb + p == o and o is not None)
+        for p, i in enumerate(a_free)
+    ]
+    n = [
+        Dim(rhs.shape[j], 0, rhs.strides[j], out.strides[nm + p], nm + p == o and o is not None)
+        for p, j in enumerate(b_free)
+    ]
     folds = o is None and a is not None
     k = [
         Dim(lhs.shape[i], lhs.strides[i], rhs.strides[j], 0, folds and i == a)
@@ -175,9 +188,13 @@ def _merged(dims: Sequence[Dim], rows: int) -> list[Dim]:
         if dim.size == 1 and not dim.rows:
             continue
         last = out[-1] if out else None
-        if last and not dim.rows and all(
-            x == y * dim.size
-            for x, y in ((last.lhs, dim.lhs), (last.rhs, dim.rhs), (last.out, dim.out))
+        if (
+            last
+            and not dim.rows
+            and all(
+                x == y * dim.size
+                for x, y in ((last.lhs, dim.lhs), (last.rhs, dim.rhs), (last.out, dim.out))
+            )
         ):
             out[-1] = Dim(last.size * dim.size, dim.lhs, dim.rhs, dim.out, last.rows)
         else:

@@ -1,13 +1,19 @@
 """Rewrites that every renderer of schedules wants: fewer forms to know, nothing new in meaning."""
 
+from itertools import product
+from math import prod
+
 from .. import primitives as P
 from ..dtypes import float16, float32
 from ..expr import Node, apply, literal
-from ..primitives import Kind
+from ..primitives import Kind, Primitive
+from ..shapes import Shape
 from .contractions import product_of
 from .decompose import replay
 from .program import Instruction, Program
 
+FEW = 4  # elements
+_PAIRWISE = {P.sum_: P.add, P.prod: P.mul, P.max_: P.maximum, P.min_: P.minimum}
 _WIDE = frozenset((P.sum_, P.prod, P.cumsum, P.cumprod, P.fold, P.scatter, P.dot_general))
 
 
@@ -17,6 +23,7 @@ def expand(program: Program) -> Program:
     - Narrow and integer contractions are multiplications and sums.
     - What accumulates float16 does so in float32.
     - A scatter that adds, adds to zeros.
+    - A reduction over a few elements is written out, so that it fuses.
     """
     return _distinct_outputs(replay(program, _emit))
 
@@ -24,9 +31,7 @@ def expand(program: Program) -> Program:
 def _emit(instruction: Instruction, inputs: list[Node]) -> Node:
     primitive, _, params = instruction
     if primitive in _WIDE and inputs[0].dtype == float16:
-        wide = [
-            apply(P.cast, x, params=(float32,)) if x.dtype == float16 else x for x in inputs
-        ]
+        wide = [apply(P.cast, x, params=(float32,)) if x.dtype == float16 else x for x in inputs]
         return apply(P.cast, _emit(instruction, wide), params=(float16,))
     if primitive is P.dot_general:
         return product_of(inputs[0], inputs[1], params)
@@ -34,7 +39,25 @@ def _emit(instruction: Instruction, inputs: list[Node]) -> Node:
         target, indices, updates = inputs
         zeros = literal(0, target.dtype, target.shape)
         return apply(P.add, target, apply(P.scatter, zeros, indices, updates, params=params))
+    if primitive in _PAIRWISE and 1 < prod(inputs[0].shape[a] for a in params[0]) <= FEW:
+        return _written_out(_PAIRWISE[primitive], inputs[0], params[0])
     return apply(primitive, *inputs, params=params)
+
+
+def _written_out(combine: Primitive, x: Node, axes: Shape) -> Node:
+    """x reduced over `axes` by combining its slices in pairs."""
+    kept = tuple(size for axis, size in enumerate(x.shape) if axis not in axes)
+    parts = []
+    for index in product(*(range(x.shape[axis]) for axis in axes)):
+        at = dict(zip(axes, index, strict=True))
+        starts = tuple(at.get(axis, 0) for axis in range(len(x.shape)))
+        stops = tuple(at[a] + 1 if a in at else size for a, size in enumerate(x.shape))
+        part = apply(P.slice_, x, params=(starts, stops, (1,) * len(x.shape)))
+        parts.append(apply(P.reshape, part, params=(kept,)))
+    while len(parts) > 1:
+        pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
+        parts = [apply(combine, *pair) if len(pair) > 1 else pair[0] for pair in pairs]
+    return parts[0]
 
 
 def _is_zero(node: Node) -> bool:
@@ -47,7 +70,11 @@ def _distinct_outputs(program: Program) -> Program:
     instructions, avals = list(program.instructions), list(program.avals)
     for value in program.outputs:
         made = value >= program.num_inputs
-        if not made or value in outputs or program.instructions[value - program.num_inputs].primitive.kind is Kind.VIEW:
+        if (
+            not made
+            or value in outputs
+            or program.instructions[value - program.num_inputs].primitive.kind is Kind.VIEW
+        ):
             instructions.append(Instruction(P.alias, (value,), ("copy",)))
             avals.append(program.avals[value])
             value = len(avals) - 1

@@ -1,4 +1,4 @@
-"""How rows flow through a primitive: which axis of the result moves along with which axis of inputs.
+"""How rows flow through a primitive: which axes of its result and of its inputs move together.
 
 A `Flow` says: row i of the result (along `out`) needs only row i of each input (along its entry of
 `ins`), and all of an input whose entry is None. With `out` None the rows are used up: the result is
@@ -18,7 +18,7 @@ from .program import Instruction, Program
 
 
 class Flow(NamedTuple):
-    """The axis of the result and of each input that move together; None: that input is needed whole."""
+    """The axes of result and inputs that move together; None: that input is needed whole."""
 
     out: int | None
     ins: tuple[int | None, ...]
@@ -189,6 +189,4 @@ _RULES: dict[Primitive, Rule] = {
     P.scatter: _scatter, P.full: _made, P.iota: _made, P.random_bits: _made,
 }  # fmt: skip
 _FOLDS = frozenset((P.sum_, P.prod, P.max_, P.min_, P.dot_general, P.scatter))
-_FREE = frozenset(
-    (P.reshape, P.permute, P.broadcast, P.slice_, P.flip, P.windows, P.full, P.iota)
-)
+_FREE = frozenset((P.reshape, P.permute, P.broadcast, P.slice_, P.flip, P.windows, P.full, P.iota))

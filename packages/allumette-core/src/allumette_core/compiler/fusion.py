@@ -7,7 +7,7 @@ again than to load. Stores over the same space then share one nest, where they s
 what is only used inside its nest is never stored.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from math import prod
 
@@ -19,9 +19,20 @@ from ..shapes import Shape
 from .flows import is_free
 from .lowering import RULES
 from .program import Aval, Instruction
+from .pruning import without_dead_stores
 from .rows import Phase
 from .schedule import (
-    Access, Leaf, Loop, Memory, Nest, Place, Statement, Store, Term, arranged, reachable,
+    Access,
+    Leaf,
+    Loop,
+    Memory,
+    Nest,
+    Place,
+    Statement,
+    Store,
+    Term,
+    arranged,
+    reachable,
 )  # fmt: skip
 
 _VIEWS: dict[Primitive, Callable[..., Layout | None]] = {
@@ -53,7 +64,7 @@ class Fusion:
         self.memory: dict[int, Memory] = {}
         self.made_by: dict[int, int] = {}  # of a value in memory: the last statement that writes it
         self.statements: list[Statement] = []
-        self.copies: dict[tuple[Access, Shape], Access] = {}
+        self.copies: dict[Access, Access] = {}
         self.avals = list(self.program.avals)
         self.uses = self._uses()
         for value in range(self.program.num_inputs):
@@ -74,7 +85,7 @@ class Fusion:
             self._lower(value, instruction)
             if value in outputs:
                 self.access(value)
-        statements, used = _without_dead_stores(self.statements, self.terms, outputs)
+        statements, used = without_dead_stores(self.statements, self.terms, outputs)
         memory = {v: m for v, m in self.memory.items() if v in used}
         return Loop(self.phase, statements, tuple(self.terms), memory)
 
@@ -158,8 +169,8 @@ class Fusion:
 
     def copy(self, source: Access, axis: int | None, order: Shape) -> Access:
         """The elements of `source`, copied so that its axes are nested in `order`."""
-        key = (source, order)
-        if key not in self.copies:
+        key = source
+        if key not in self.copies:  # one copy serves every product that wants one
             shape, dtype = source.layout.shape, self.memory[source.value].dtype
             layout = arranged(shape, order)
             value = len(self.avals)
@@ -170,7 +181,7 @@ class Fusion:
         return self.copies[key]
 
     def store(self, shape: Shape, axis: int | None, store: Store) -> None:
-        """Add `store` to the first nest over the same space where all it loads is ready, or a new one.
+        """Add `store` to the first nest over its space where all it loads is ready, or a new one.
 
         A space has its rows first, and no axes of size 1.
         """
@@ -217,8 +228,12 @@ class Fusion:
             if made is None:
                 continue
             nest = self.statements[made]
-            here = isinstance(nest, Nest) and (nest.shape, nest.rows) == (shape, rows)
-            ready = here and op is Leaf.LOAD and any(s.access == access and not s.fold for s in nest.stores)
+            ready = (
+                op is Leaf.LOAD
+                and isinstance(nest, Nest)
+                and (nest.shape, nest.rows) == (shape, rows)
+                and any(s.access == access and not s.fold for s in nest.stores)
+            )
             first = max(first, made if ready else made + 1)
         return first
 
@@ -265,7 +280,9 @@ class Fusion:
             and all(op in _CHEAP for op in operations)
         )
 
-    def _view(self, value: int, primitive: Primitive, source: int, params: tuple[object, ...]) -> None:
+    def _view(
+        self, value: int, primitive: Primitive, source: int, params: tuple[object, ...]
+    ) -> None:
         change = _VIEWS[primitive]
         self._settle(source, self.avals[value].shape)
         viewed = self.view(self.value(source), lambda layout: change(layout, *params))
@@ -288,23 +305,3 @@ class Fusion:
 
 
 _NOWHERE = Access(-1, Layout((), ()))
-
-
-def _without_dead_stores(
-    statements: Sequence[Statement], terms: Sequence[Term], outputs: frozenset[int]
-) -> tuple[tuple[Statement, ...], set[int]]:
-    """The statements without stores to what nothing reads, and the values that are used."""
-    used = set(outputs)
-    kept: list[Statement] = []
-    for statement in reversed(statements):
-        if isinstance(statement, Nest):
-            stores = tuple(s for s in statement.stores if s.access.value in used)
-            if not stores:
-                continue
-            statement = Nest(statement.shape, statement.rows, stores)
-            accesses = [terms[number].access for number in reachable(terms, stores)]
-            used.update(access.value for access in accesses if access is not None)
-        else:
-            used.update((statement.lhs, statement.rhs))
-        kept.append(statement)
-    return tuple(reversed(kept)), used

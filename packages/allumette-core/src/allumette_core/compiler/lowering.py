@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import primitives as P
-from ..dtypes import DEFAULT_INT
+from ..dtypes import DEFAULT_INT, DType
 from ..layout import Layout
 from ..primitives import Kind, Primitive
 from .contractions import contract
@@ -73,7 +73,7 @@ def _iota(fusion: "Fusion", value: int, instruction: Instruction) -> None:
     fusion.term_of[value] = _counter(fusion, shape, dtype)
 
 
-def _counter(fusion: "Fusion", shape: tuple[int, ...], dtype: np.dtype[object]) -> int:
+def _counter(fusion: "Fusion", shape: tuple[int, ...], dtype: DType) -> int:
     """The number of each point in row-major order."""
     return fusion.term(Term(Leaf.INDEX, (), (), dtype, Access(-1, Layout.contiguous(shape))))
 

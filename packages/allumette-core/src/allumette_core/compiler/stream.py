@@ -11,12 +11,13 @@ What is too small to be worth a loop runs in a phase of one row, and what no ren
 sort, a factorisation) in a phase of its own, on the host.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
 from .. import primitives as P
+from ..primitives import Kind
 from .flows import Flow, accumulates, flows, is_free
 from .program import Instruction, Program
 from .rows import Extractor, Phase, flattened
@@ -126,17 +127,18 @@ class Streaming:
 
     def _work(self, position: int) -> int:
         primitive, inputs, params = self.program.instructions[position]
-        sizes = [prod(self.program.avals[v].shape) for v in (position + self.base, *inputs)]
+        sizes: list[int] = [
+            prod(self.program.avals[v].shape) for v in (position + self.base, *inputs)
+        ]
         if primitive is not P.dot_general:
             return max(sizes)
         lhs = self.program.avals[inputs[0]].shape
-        return 2 * sizes[0] * prod(lhs[axis] for axis in params[0])
+        terms: int = prod(lhs[axis] for axis in params[0])
+        return 2 * sizes[0] * terms
 
     def _choose(self) -> list[Choice]:
         positions = [
-            p
-            for p in range(len(self.flows))
-            if not self.is_free(p) and not self.hosted[p]
+            p for p in range(len(self.flows)) if not self.is_free(p) and not self.hosted[p]
         ]
         options = {
             p: [(cls, flow) for flow in self.flows[p] if (cls := self._class_of(p, flow))]
@@ -163,33 +165,44 @@ class Streaming:
     # ---- when
 
     def _levels(self) -> list[int]:
-        """The earliest level of each instruction at which all it needs is there."""
+        """The level of each instruction: as early as all it needs is there, and what is cheap as
+        late as something needs it."""
         levels = [0] * len(self.flows)
+        users: dict[int, list[tuple[int, bool]]] = {}
+        late: set[int] = set()  # elementwise on what is there from the start, or late itself
         for position in range(len(levels)):
-            if not self.is_free(position):
-                choice, level = self.choices[position], 0
-                inputs = self.program.instructions[position].inputs
-                wants = choice.flow.ins if choice.flow else (None,) * len(inputs)
-                for value, axis in zip(inputs, wants, strict=True):
-                    level = max(level, self._ready(levels, position, value, axis))
-                levels[position] = level
+            if self.is_free(position):
+                continue
+            sources = list(self._sources(position))
+            levels[position] = max((levels[p] + (not joins) for p, joins in sources), default=0)
+            kind = self.program.instructions[position].primitive.kind
+            if kind is Kind.ELEMENTWISE and all(p in late or not joins for p, joins in sources):
+                late.add(position)
+            for source, joins in sources:
+                users.setdefault(source, []).append((position, joins))
+        for position in sorted(late & users.keys(), reverse=True):
+            latest = min(levels[user] - (not joins) for user, joins in users[position])
+            levels[position] = max(levels[position], latest)
         return levels
 
-    def _ready(self, levels: list[int], user: int, value: int, axis: int | None) -> int:
-        """The level from which `user` can have `value`: its own rows of `axis`, or all of it."""
-        level, stack = 0, [(value, axis)]
+    def _sources(self, user: int) -> Iterator[tuple[int, bool]]:
+        """The instructions whose results `user` needs, and whether it may run in their phase."""
+        inputs = self.program.instructions[user].inputs
+        flow = self.choices[user].flow
+        stack = list(zip(inputs, flow.ins if flow else (None,) * len(inputs), strict=True))
+        seen = set(stack)
         while stack:
             value, axis = stack.pop()
             position = value - self.base
             if position < 0:
                 continue
-            if self.is_free(position):
-                inputs = self.program.instructions[position].inputs
-                stack.extend(zip(inputs, self.through(position, axis), strict=True))
-            else:
-                joins = self._joins(position, user, axis)
-                level = max(level, levels[position] + (not joins))
-        return level
+            if not self.is_free(position):
+                yield position, self._joins(position, user, axis)
+                continue
+            below = self.program.instructions[position].inputs
+            found = set(zip(below, self.through(position, axis), strict=True)) - seen
+            stack.extend(found)
+            seen |= found
 
     def through(self, position: int, axis: int | None) -> tuple[int | None, ...]:
         """Which axes of its inputs a free instruction takes rows of, if `axis` of it is taken."""

@@ -51,9 +51,7 @@ class _Planner:
     def _host(self, phase: Phase) -> None:
         """A primitive that has no native form runs on whole arrays."""
         (instruction,), program = phase.program.instructions[-1:], phase.program
-        inputs = tuple(
-            (self._ref(phase.inputs[i]), program.avals[i]) for i in instruction.inputs
-        )
+        inputs = tuple((self._ref(phase.inputs[i]), program.avals[i]) for i in instruction.inputs)
         (value,), (output,) = program.outputs, phase.outputs
         made = self._ref(output), program.avals[value]
         self.calls.append(HostCall(instruction.primitive, inputs, instruction.params, made))
@@ -65,11 +63,12 @@ class _Planner:
         sizes = measure(loop, self.temps)
         name = f"phase{len(self.calls)}"
         words = Frame(self.module, name, loop, sizes, refs).write()
-        self.calls.append(Call("", name, sizes.blocks, words, sizes.work))
+        self.calls.append(Call("", name, sizes.rows.blocks, words, sizes.work))
         if sizes.folds:
             name = f"combine{len(self.calls)}"
             words = combiner(self.module, name, loop, sizes, refs)
-            self.calls.append(Call("", name, 1, words))
+            work = sizes.fold_bytes * sizes.rows.blocks // 10
+            self.calls.append(Call("", name, sizes.combining, words, work))
 
     def _ref(self, value: int) -> Ref:
         if value not in self.refs:

@@ -3,7 +3,8 @@
 Along the innermost loops that its target does not move in, a fold lives in a register. The target
 is then written **once**, if it moves in every loop further out; else it is updated turn by turn,
 from the identity. A fold over rows updates the accumulators of the block. Float sums there are in
-double precision, into which the sum of a piece of rows goes once: turn by turn it is collected apart.
+double precision, into which the sum of a piece of rows goes once: what is updated turn by turn is
+collected apart.
 """
 
 from collections.abc import Iterator
@@ -14,8 +15,8 @@ import numpy as np
 from allumette_core.compiler.schedule import Place, Store
 
 from ..scalars import I64, Value, intrinsic, llvm_type, memory_type
+from .casts import convert, number
 from .emit import ANY_ORDER, constant
-from .scalar import convert, number
 
 if TYPE_CHECKING:
     from .nests import NestWriter
@@ -150,14 +151,18 @@ class Fold:
         pointer = self.nest.pointers[self.key]
         if self.positions:
             value = builder.load(self.slots[1], typ=I64)
-            self._write(convert(builder, value, np.dtype("int64"), self.target), pointer, self.target)
+            self._write(
+                convert(builder, value, np.dtype("int64"), self.target), pointer, self.target
+            )
             return
         self._settle(builder.load(self.slots[0], typ=llvm_type(self.dtype)), pointer)
 
     def _settle(self, value: Value, pointer: Value) -> None:
         """Write a partial result to the target."""
         if self.plain:
-            self._write(convert(self.emit.builder, value, self.dtype, self.target), pointer, self.target)
+            self._write(
+                convert(self.emit.builder, value, self.dtype, self.target), pointer, self.target
+            )
         else:
             self._update(value, self.dtype, pointer, self.memory)
 

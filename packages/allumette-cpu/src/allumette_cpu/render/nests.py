@@ -9,10 +9,11 @@ from allumette_core.layout import Layout
 from llvmlite import ir
 
 from ..scalars import memory_type
+from .casts import convert
 from .emit import SHORT, Value, constant
 from .folds import Fold
 from .order import ordered
-from .scalar import compute, convert
+from .scalar import compute
 from .scans import Scan
 
 if TYPE_CHECKING:
@@ -129,7 +130,11 @@ class NestWriter:
         fold = self.folds[key[1]] if key[0] == "store" else None
         if fold:
             return fold.base(offset)
-        return offset if value < 0 else self.emit.at(self.frame.base(value), offset, self._memory(value))
+        return (
+            offset
+            if value < 0
+            else self.emit.at(self.frame.base(value), offset, self._memory(value))
+        )
 
     def _moved(self, key: Key, index: Value, level: int) -> Value:
         access = self.accesses[key]

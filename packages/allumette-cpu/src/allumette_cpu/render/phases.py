@@ -5,23 +5,19 @@ threads. A block is computed a chunk of rows at a time, in scratch memory that s
 and has accumulators of its own; these are combined in the order of the blocks.
 """
 
-from collections.abc import Callable
-from contextlib import ExitStack
-from math import prod
 from typing import Any
 
 import numpy as np
 from allumette_core.compiler.schedule import Contract, Loop, Nest, Place
-from allumette_core.layout import Layout
 from llvmlite import ir
 
 from ..plan import GEMM_SCRATCH, Ref, scratch_stride
-from ..scalars import I64, Value, llvm_type, memory_type
+from ..scalars import Value, llvm_type, memory_type
 from . import contracts
+from .casts import convert, number
 from .emit import Emitter, Module, constant
-from .folds import accumulator, combine, identity
+from .folds import combine, identity
 from .nests import NestWriter
-from .scalar import convert, number
 from .sizes import Sizes
 
 DType = np.dtype[Any]
@@ -31,12 +27,13 @@ PLAIN = frozenset(map(repr, (0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 0, 1, -1, 2, 
 class Frame:
     """The function that computes one block of a phase, while it is being written."""
 
-    def __init__(self, module: Module, name: str, loop: Loop, sizes: Sizes, refs: dict[int, Ref]) -> None:
+    def __init__(
+        self, module: Module, name: str, loop: Loop, sizes: Sizes, refs: dict[int, Ref]
+    ) -> None:
         self.loop, self.sizes, self.refs = loop, sizes, refs
         self.emit = Emitter(module, name)
         self.rows: Value = constant(1)
         self.first: Value = constant(0)
-        self.scratch_bytes = sizes.scratch_bytes
 
     # ---- values
 
@@ -87,13 +84,18 @@ class Frame:
     # ---- numbers
 
     def literal(self, value: Any, dtype: DType) -> Value:
-        """A constant: in the code if it is a plain one, else an argument, for it may depend on N."""
+        """A constant: in the code if it is a plain one, else an argument: it may depend on N."""
         exact = dtype.type(value).item()
         if repr(exact) in PLAIN or dtype.kind == "b":
             return number(value, dtype)
         if dtype.kind == "f":
             word = self.emit.word(("float", float(exact)))
-            return convert(self.emit.setup, self.emit.setup.bitcast(word, ir.DoubleType()), np.dtype("float64"), dtype)
+            return convert(
+                self.emit.setup,
+                self.emit.setup.bitcast(word, ir.DoubleType()),
+                np.dtype("float64"),
+                dtype,
+            )
         signed = int(np.array(exact, dtype).astype("int64"))
         word = self.emit.word(("const", signed))
         return word if dtype.itemsize == 8 else self.emit.setup.trunc(word, llvm_type(dtype))
@@ -109,7 +111,7 @@ class Frame:
             return constant(value)
         if place is Place.WHOLE:
             return self.emit.word(("const", value))
-        room = entries // self.loop.phase.rows * self.sizes.room
+        room = entries // self.loop.phase.rows * self.sizes.rows.room
         scaled = over * step * room + rest
         return constant(scaled if value > 0 else -scaled)
 
@@ -130,12 +132,12 @@ class Frame:
             if not _moves(statement):
                 self._statement(statement)
         if loop.phase.rows > 1:
-            low = emit.mul_by(emit.block, emit.word(("const", self.sizes.block_rows)))
+            low = emit.mul_by(emit.block, emit.word(("const", self.sizes.rows.block)))
             end = emit.least(
-                emit.add(low, emit.word(("const", self.sizes.block_rows))),
+                emit.add(low, emit.word(("const", self.sizes.rows.block))),
                 emit.word(("const", loop.phase.rows)),
             )
-            chunk = emit.word(("const", self.sizes.chunk))
+            chunk = emit.word(("const", self.sizes.rows.chunk))
             with emit.loop(end, low, chunk) as first:
                 self.first = first
                 self.rows = emit.least(chunk, emit.builder.sub(end, first))
@@ -164,29 +166,36 @@ def _moves(statement: Nest | Contract) -> bool:
     return any(d.rows for d in (*statement.batch, statement.m, statement.n, statement.k))
 
 
-def combiner(module: Module, name: str, loop: Loop, sizes: Sizes, refs: dict[int, Ref]) -> tuple[Ref, ...]:
-    """Write the function that combines the accumulators of all blocks into the phase's outputs."""
+def combiner(
+    module: Module, name: str, loop: Loop, sizes: Sizes, refs: dict[int, Ref]
+) -> tuple[Ref, ...]:
+    """Write the function that combines the accumulators of all blocks into the phase's outputs.
+
+    Its own blocks are parts of every accumulator, `sizes.combining` of them.
+    """
     emit = Emitter(module, name)
     base = emit.pointer(sizes.accumulators)
-    blocks = emit.word(("const", sizes.blocks))
+    blocks = emit.word(("const", sizes.rows.blocks))
     for value, fold in sizes.folds.items():
         memory, result = memory_type(fold.dtype), loop.memory[value].dtype
+        piece = -(-fold.count // sizes.combining)
+        low = emit.mul(emit.block, piece)
+        high = emit.least(emit.add(low, constant(piece)), constant(fold.count))
         total = emit.bytes_from(base, constant(fold.offset))
         with emit.loop(blocks, constant(1)) as block:
-            start = emit.mul(block, sizes.fold_bytes)
-            other = emit.bytes_from(total, start)
-            with emit.loop(constant(fold.count), parallel=True) as index:
+            other = emit.bytes_from(total, emit.mul(block, sizes.fold_bytes))
+            with emit.loop(high, low, parallel=True) as index:
                 pointer = emit.at(total, index, memory)
                 a, b = emit.load(pointer, memory), emit.load(emit.at(other, index, memory), memory)
-                emit.store(combine_stored(emit.builder, fold.kind, fold.dtype, a, b), pointer)
+                emit.store(_combine_stored(emit.builder, fold.kind, fold.dtype, a, b), pointer)
         out = emit.pointer(refs[value])
-        with emit.loop(constant(fold.count), parallel=True) as index:
+        with emit.loop(high, low, parallel=True) as index:
             got = emit.load(emit.at(total, index, memory), memory)
             made = got if fold.dtype == result else convert(emit.builder, got, fold.dtype, result)
             emit.store(made, emit.at(out, index, memory_type(result)))
     return emit.finish()
 
 
-def combine_stored(builder: Any, kind: str, dtype: DType, a: Value, b: Value) -> Value:
+def _combine_stored(builder: Any, kind: str, dtype: DType, a: Value, b: Value) -> Value:
     """`combine` for values as they are in memory: bools are bytes there, which extremes suit."""
     return combine(builder, kind, np.dtype("uint8") if dtype.kind == "b" else dtype, a, b)

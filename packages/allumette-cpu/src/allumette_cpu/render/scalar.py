@@ -8,7 +8,8 @@ from allumette_core import primitives as P
 from allumette_core.primitives import Primitive
 from llvmlite import ir
 
-from ..scalars import F16, F32, F64, Scalars, Value, intrinsic, llvm_type
+from ..scalars import F16, F32, Scalars, Value, intrinsic, llvm_type
+from .casts import convert, number
 
 DType = np.dtype[Any]
 Rule = Callable[["Scalar", Sequence[Value]], Value]
@@ -44,14 +45,6 @@ class Scalar:
 
     def call(self, name: str, *operands: Value) -> Value:
         return intrinsic(self.b, name, *operands)
-
-
-def number(value: Any, dtype: DType) -> Value:
-    """A constant of `dtype`."""
-    exact = dtype.type(value).item()
-    if dtype.kind == "f":
-        exact = float(exact)
-    return ir.Constant(llvm_type(dtype), int(exact) if dtype.kind in "biu" else exact)
 
 
 def compute(
@@ -224,57 +217,6 @@ def _cast(s: Scalar, x: Sequence[Value]) -> Value:
     return convert(s.b, x[0], s.dtype, s.params[0])
 
 
-def convert(b: Any, x: Value, source: DType, to: DType) -> Value:
-    """x as a `to`: a float goes to an integer towards zero, NaN to 0, overflow to the ends."""
-    if source == to:
-        return x
-    kind = llvm_type(to)
-    if to.kind == "b":
-        zero = number(0, source)
-        return (
-            b.fcmp_unordered("!=", x, zero) if source.kind == "f" else b.icmp_signed("!=", x, zero)
-        )
-    if source.kind == "f":
-        return _float_to_float(b, x, source, to) if to.kind == "f" else _saturate(b, x, to)
-    if to.kind == "f":
-        made = (
-            F32 if to.itemsize == 2 else kind
-        )  # what a half cannot hold is infinite in both steps
-        x = b.sitofp(x, made) if source.kind == "i" else b.uitofp(x, made)
-        return b.fptrunc(x, kind) if made is not kind else x
-    if source.kind == "b" or source.itemsize < to.itemsize:
-        return (b.sext if source.kind == "i" else b.zext)(x, kind)
-    return x if source.itemsize == to.itemsize else b.trunc(x, kind)
-
-
-def _saturate(b: Any, x: Value, to: DType) -> Value:
-    name = f"llvm.fpto{'s' if to.kind == 'i' else 'u'}i.sat"
-    kind = llvm_type(to)
-    function = b.module.declare_intrinsic(name, [kind, x.type], ir.FunctionType(kind, [x.type]))
-    return b.call(function, [x])
-
-
-def _float_to_float(b: Any, x: Value, source: DType, to: DType) -> Value:
-    if source.itemsize < to.itemsize:
-        return b.fpext(x, llvm_type(to))
-    if source.itemsize == 8 and to.itemsize == 2:
-        return b.fptrunc(_round_to_odd(b, x), F16)
-    return b.fptrunc(x, llvm_type(to))
-
-
-def _round_to_odd(b: Any, x: Value) -> Value:
-    """A double as the float from which rounding to half gives what rounding once would."""
-    near = b.fptrunc(x, F32)
-    back = b.fpext(near, F64)
-    int32 = ir.IntType(32)
-    bits = b.bitcast(near, int32)
-    magnitude, exact = intrinsic(b, "fabs", x), b.fcmp_unordered("ueq", back, x)
-    too_far = b.fcmp_ordered(">", intrinsic(b, "fabs", back), magnitude)
-    towards_zero = b.select(too_far, b.sub(bits, ir.Constant(int32, 1)), bits)
-    odd = b.or_(towards_zero, ir.Constant(int32, 1))
-    return b.bitcast(b.select(exact, bits, odd), F32)
-
-
 # ---- transcendental functions and random bits
 
 
@@ -296,7 +238,7 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
 def _random_bits(s: Scalar, x: Sequence[Value]) -> Value:
-    """Threefry-2x32, 20 rounds, of a 64-bit counter; operands: counter, the two words of the key."""
+    """Threefry-2x32, 20 rounds, of a 64-bit counter; operands: counter and two words of key."""
     word = ir.IntType(32)
     counter, k0, k1 = x
     k2 = s.b.xor(s.b.xor(k0, k1), ir.Constant(word, 0x1BD11BDA))

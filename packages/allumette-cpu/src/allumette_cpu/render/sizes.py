@@ -1,6 +1,6 @@
 """How many rows at a time, in how many blocks, and where everything is in scratch memory."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -13,7 +13,8 @@ from .folds import accumulator
 CHUNK_BYTES = 1 << 18  # what a chunk of rows takes: a part of the second-level cache
 MAX_CHUNK = 1 << 13
 MAX_BLOCKS = 64
-FOLD_BYTES = 1 << 23  # what the accumulators of all blocks may take together ...
+COMBINED_BYTES = 1 << 16  # of a block's accumulators that are combined at once
+FOLD_BYTES = 1 << 22  # what the accumulators of all blocks may take together ...
 MIN_BLOCKS = 8  # ... unless that were fewer blocks than this
 BLOCK_WORK = 50_000  # nanoseconds: less is not worth a block
 FLOPS, BYTES = 80.0, 30.0  # a nanosecond of one core: roughly, to compare with
@@ -21,7 +22,7 @@ FLOPS, BYTES = 80.0, 30.0  # a nanosecond of one core: roughly, to compare with
 
 @dataclass(frozen=True, slots=True)
 class FoldSize:
-    """An accumulator: how it folds, in what dtype, its place in a block's accumulators, its size."""
+    """An accumulator: how it folds and in what dtype, its offset in a block's, its elements."""
 
     kind: str
     dtype: np.dtype[Any]
@@ -30,63 +31,90 @@ class FoldSize:
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
-    """The pieces a phase is cut into, and its memory."""
+class Rows:
+    """The pieces that the rows of a phase are cut into."""
 
     chunk: int
     room: int
-    """Rows that a chunk has room for in scratch memory."""
-    block_rows: int
+    """Rows that a chunk has room for in scratch memory, however many there are in all."""
+    block: int
     blocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The pieces of a phase, and its memory."""
+
+    rows: Rows
     work: int
-    scratch_bytes: int
-    fold_bytes: int
     scratch: Ref
+    scratch_bytes: int
     accumulators: Ref
-    per_thread: bool
-    folds: dict[int, FoldSize] = field(default_factory=dict)
-    chunks: dict[int, int] = field(default_factory=dict)
-    parts: dict[int, int] = field(default_factory=dict)
+    fold_bytes: int
+    folds: dict[int, FoldSize]
+    chunks: dict[int, int]
+    """Where each value is in scratch memory ..."""
+    parts: dict[int, int]
+    """... and the sum over one chunk of what is accumulated in another dtype."""
+
+    @property
+    def per_thread(self) -> bool:
+        """Whether scratch memory is that of a thread, not of the program."""
+        return self.scratch[0] == "scratch"
+
+    @property
+    def combining(self) -> int:
+        """The blocks in which the accumulators of all blocks are combined."""
+        return -(-self.fold_bytes // COMBINED_BYTES)
 
 
 def measure(loop: Loop, temps: list[int]) -> Sizes:
     """The sizes of `loop`; the temporaries it needs are appended to `temps`, in bytes."""
-    phase = loop.phase
     folds, fold_bytes = _folds(loop)
-    row_bytes = _row_bytes(loop)
-    chunk = 1 << max(0, min(MAX_CHUNK, CHUNK_BYTES // max(row_bytes, 1)).bit_length() - 1)
     work = _work(loop)
-    most = max(MIN_BLOCKS, min(MAX_BLOCKS, FOLD_BYTES // max(fold_bytes, 1)))
-    wanted = min(most, max(1, work // BLOCK_WORK), max(1, phase.rows))
-    chunk = min(chunk, max(1, -(-phase.rows // wanted)))
-    per_block = -(-phase.rows // (wanted * chunk)) * chunk
-    chunks, offset = {}, 0
-    limit = 1 << max(0, min(MAX_CHUNK, CHUNK_BYTES // max(row_bytes, 1)).bit_length() - 1)
-    for value, memory in loop.memory.items():
-        if memory.place is Place.CHUNK:
-            chunks[value] = offset
-            elements = memory.layout.size
-            if memory.moves:
-                elements = elements // phase.rows * limit
-            offset += scratch_stride(elements * memory.dtype.itemsize)
-    parts = {}
-    for value, fold in folds.items():
-        if fold.dtype != loop.memory[value].dtype:
-            parts[value] = offset
-            offset += scratch_stride(fold.count * loop.memory[value].dtype.itemsize)
-    per_thread = phase.rows > 1
-    scratch: Ref = ("scratch", offset)
-    if not per_thread:
+    rows = _rows(loop, work, fold_bytes)
+    chunks, parts, scratch_bytes = _scratch(loop, folds, rows.room)
+    scratch: Ref = ("scratch", scratch_bytes)
+    if loop.phase.rows == 1:
         scratch = ("temp", len(temps))
-        temps.append(offset)
-    blocks = -(-phase.rows // per_block)
+        temps.append(scratch_bytes)
     accumulators: Ref = ("temp", len(temps))
     if folds:
-        temps.append(fold_bytes * blocks)
-    return Sizes(
-        chunk, limit, per_block, blocks, work, scratch_stride(offset), fold_bytes, scratch, accumulators,
-        per_thread, folds, chunks, parts,
-    )  # fmt: skip
+        temps.append(fold_bytes * rows.blocks)
+    scratch_bytes = scratch_stride(scratch_bytes)
+    return Sizes(rows, work, scratch, scratch_bytes, accumulators, fold_bytes, folds, chunks, parts)
+
+
+def _rows(loop: Loop, work: int, fold_bytes: int) -> Rows:
+    """Chunks that fit the cache, in blocks that are worth starting and whose sums fit memory."""
+    total = loop.phase.rows
+    fitting = max(1, min(MAX_CHUNK, CHUNK_BYTES // _row_bytes(loop)))
+    room = 1 << fitting.bit_length() - 1
+    most = max(MIN_BLOCKS, min(MAX_BLOCKS, FOLD_BYTES // max(fold_bytes, 1)))
+    wanted = min(most, max(1, work // BLOCK_WORK), total)
+    chunk = min(room, -(-total // wanted))
+    block = -(-total // (wanted * chunk)) * chunk
+    return Rows(chunk, room, block, -(-total // block))
+
+
+def _scratch(
+    loop: Loop, folds: dict[int, FoldSize], room: int
+) -> tuple[dict[int, int], dict[int, int], int]:
+    """Where values and partial sums are in scratch memory, and how long that is."""
+    chunks, parts, offset = {}, {}, 0
+    for value, memory in loop.memory.items():
+        if memory.place is Place.CHUNK:
+            elements = memory.layout.size
+            if memory.moves:
+                elements = elements // loop.phase.rows * room
+            chunks[value] = offset
+            offset += scratch_stride(elements * memory.dtype.itemsize)
+    for value, fold in folds.items():
+        dtype = loop.memory[value].dtype
+        if fold.dtype != dtype:
+            parts[value] = offset
+            offset += scratch_stride(fold.count * dtype.itemsize)
+    return chunks, parts, offset
 
 
 def _folds(loop: Loop) -> tuple[dict[int, FoldSize], int]:
