@@ -148,7 +148,7 @@ def test_validation_is_looked_at_once_an_epoch() -> None:
 def test_evaluate_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, model = points(), network()
     whole = evaluate(model, rows)
-    monkeypatch.setattr("allumette_train.training._EVALUATED_AT_ONCE", 64)
+    monkeypatch.setattr("allumette_train.scoring._EVALUATED_AT_ONCE", 64)
     pieces = evaluate(model, rows)
     assert pieces.accuracy == whole.accuracy
     assert pieces.loss == pytest.approx(whole.loss, rel=1e-6)
@@ -227,3 +227,14 @@ def test_many_classes() -> None:
 def test_learns(name: str) -> None:
     outcome = fit(network(2, 16, 16, 1), Adam(0.02), points(name, 1000), Plan(200))
     assert evaluate(outcome.network, points(name, 1000, seed=1)).accuracy > 0.95
+
+
+@pytest.mark.parametrize("wrong", [{"iterations": 0}, {"batch_size": 0}, {"reports": 0}])
+def test_impossible_plans(wrong: dict[str, int]) -> None:
+    with pytest.raises(al.ArgumentError, match="must be at least 1"):
+        Plan(**{"iterations": 1} | wrong)
+
+
+def test_rows_that_do_not_fit() -> None:
+    with pytest.raises(al.ShapeError, match=r"features \(3, 2\) and labels \(2,\) do not fit"):
+        Rows.place(np.ones((3, 2), np.float32), np.zeros(2, np.int32), binary=True, device=None)

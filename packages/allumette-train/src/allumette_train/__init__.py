@@ -16,15 +16,13 @@ from allumette_train.metrics import binary_hits, hits
 from allumette_train.modules import MLP, Linear
 from allumette_train.optimizers import SGD, Adam, AdamW, Optimizer
 from allumette_train.saving import TrainedModel, load_model, save_model
+from allumette_train.scoring import Rows, Score, evaluate
 from allumette_train.training import (
     DivergedError,
     Outcome,
     Plan,
     Report,
-    Rows,
-    Score,
     Watcher,
-    evaluate,
     fit,
 )
 

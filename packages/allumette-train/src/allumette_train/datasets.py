@@ -4,7 +4,7 @@ They are the built-in datasets of ``allumette train``; every one is drawn from a
 
     >>> from allumette_train.datasets import make
     >>> data = make("star", 1000, seed=0)
-    >>> data.features.shape, data.labels.shape, data.classes
+    >>> data.features.numbers.shape, data.labels.shape, data.classes
     ((1000, 2), (1000,), ('outside', 'inside'))
 """
 

@@ -19,16 +19,8 @@ from allumette_train.modules import MLP
 from allumette_train.optimizers import SGD, Adam, Optimizer
 from allumette_train.progress import Display, choose
 from allumette_train.saving import TrainedModel, check_output, save_model
-from allumette_train.training import (
-    DivergedError,
-    Outcome,
-    Plan,
-    Report,
-    Rows,
-    Score,
-    evaluate,
-    fit,
-)
+from allumette_train.scoring import Rows, Score, evaluate
+from allumette_train.training import DivergedError, Outcome, Plan, Report, fit
 
 __all__ = ["Job", "Result"]
 
@@ -93,25 +85,11 @@ class Job:
         output = self.output or Path(f"allumette-{data.name}.safetensors")
         training, validation = self._split(data)
         preprocessing = Preprocessing.learn(training.features)
-        parts = self._place(data, preprocessing, training, validation, device)
+        parts = _place(data, preprocessing, training, validation, device)
         network = self._network(data, parts.training.x.shape[1], device)
         check_output(output, _size(network), inputs=inputs)
-        plan, optimizer, rate = self._plan(len(parts.training))
-        facts = {
-            "dataset": data.name,
-            "rows": len(parts.training),
-            "validation_rows": len(parts.validation or ()),
-            "test_rows": len(parts.test or ()),
-            "classes": len(data.classes),
-            "sizes": list(network.sizes),
-            "device": device,
-            "optimizer": self.optimizer,
-            "learning_rate": rate,
-            "schedule": plan.schedule,
-            "batch_size": plan.batch_size,
-            "iterations": plan.iterations,
-            "seed": self.seed,
-        }
+        plan, optimizer = self._plan(len(parts.training))
+        facts = self._facts(data, parts, network, plan, optimizer)
         display = choose(as_json=self.as_json, iterations=plan.iterations)
         display.begin(facts)
         outcome, interrupted = _train(network, optimizer, parts, plan, display)
@@ -138,38 +116,52 @@ class Job:
             raise click.UsageError(f"--validation: {error}") from None
         return data.take(training), data.take(validation)
 
-    def _place(
-        self,
-        data: Dataset,
-        preprocessing: Preprocessing,
-        training: Part,
-        validation: Part,
-        device: str,
-    ) -> _Parts:
-        def place(part: Part | None) -> Rows | None:
-            if part is None or not part.rows:
-                return None
-            x = preprocessing.apply(part.features)
-            return Rows.place(x, part.labels, binary=len(data.classes) == 2, device=device)
-
-        placed = place(training)
-        assert placed is not None
-        return _Parts(placed, place(validation), place(data.test))
-
     def _network(self, data: Dataset, inputs: int, device: str) -> MLP:
         outputs = 1 if len(data.classes) == 2 else len(data.classes)
         return MLP.init(al.random.key(self.seed, device), (inputs, *self.hidden, outputs))
 
-    def _plan(self, rows: int) -> tuple[Plan, Optimizer, float]:
+    def _plan(self, rows: int) -> tuple[Plan, SGD | Adam]:
         size = None if self.batch_size is None or self.batch_size >= rows else self.batch_size
         iterations = self.iterations or (self.epochs or 1) * math.ceil(rows / (size or rows))
         if self.optimizer == "sgd":
             plan = Plan(iterations, size, self.seed, self.schedule or "constant")
-            rate = self.learning_rate or 0.1
-            return plan, SGD(rate, self.momentum or 0.0), rate
+            return plan, SGD(self.learning_rate or 0.1, self.momentum or 0.0)
         plan = Plan(iterations, size, self.seed, self.schedule or "cosine")
-        rate = self.learning_rate or (0.01 if size is None else 0.002)
-        return plan, Adam(rate), rate
+        return plan, Adam(self.learning_rate or (0.01 if size is None else 0.002))
+
+    def _facts(
+        self, data: Dataset, parts: _Parts, network: MLP, plan: Plan, optimizer: SGD | Adam
+    ) -> dict[str, Any]:
+        """What ``--json`` prints at the beginning."""
+        return {
+            "dataset": data.name,
+            "rows": len(parts.training),
+            "validation_rows": len(parts.validation or ()),
+            "test_rows": len(parts.test or ()),
+            "classes": len(data.classes),
+            "sizes": list(network.sizes),
+            "device": parts.training.x.device,
+            "optimizer": self.optimizer,
+            "learning_rate": optimizer.learning_rate,
+            "schedule": plan.schedule,
+            "batch_size": plan.batch_size,
+            "iterations": plan.iterations,
+            "seed": self.seed,
+        }
+
+
+def _place(
+    data: Dataset, preprocessing: Preprocessing, training: Part, validation: Part, device: str
+) -> _Parts:
+    def place(part: Part) -> Rows:
+        x = preprocessing.apply(part.features)
+        return Rows.place(x, part.labels, binary=len(data.classes) == 2, device=device)
+
+    return _Parts(
+        place(training),
+        place(validation) if validation.rows else None,
+        place(data.test) if data.test is not None else None,
+    )
 
 
 @dataclass(slots=True)

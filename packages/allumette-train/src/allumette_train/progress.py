@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
 
-from allumette_train.training import Report, Score
+from allumette_train.scoring import Score
+from allumette_train.training import Report
 
 if TYPE_CHECKING:
     from rich.progress import Progress

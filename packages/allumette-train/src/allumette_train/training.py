@@ -7,71 +7,29 @@ import operator
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Protocol
 
 import allumette_core as al
 import numpy as np
 import numpy.typing as npt
 
 from allumette_train.batches import minibatches
-from allumette_train.metrics import binary_hits, hits
 from allumette_train.modules import MLP
 from allumette_train.optimizers import Optimizer
+from allumette_train.scoring import Rows, Score, Totals, evaluate, judge
 
 __all__ = [
     "DivergedError",
     "Outcome",
     "Plan",
     "Report",
-    "Rows",
-    "Score",
     "Watcher",
-    "evaluate",
     "fit",
 ]
-
-_EVALUATED_AT_ONCE = 1 << 16  # rows; bounds the memory that activations take
 
 
 class DivergedError(al.AllumetteError, ArithmeticError):
     """The loss became infinite or NaN, from which training does not recover."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows on a device.
-
-    Attributes:
-        x: (N, F) float32.
-        y: (N,) float32, 0 or 1, for a network with one output; else (N,) int32.
-    """
-
-    x: al.Tensor
-    y: al.Tensor
-
-    @classmethod
-    def place(
-        cls,
-        x: npt.NDArray[np.float32],
-        labels: npt.NDArray[np.int32],
-        *,
-        binary: bool,
-        device: str | None,
-    ) -> Rows:
-        """Copy arrays to a device."""
-        y = labels.astype(np.float32) if binary else labels
-        return cls(al.asarray(x, device=device), al.asarray(y, device=device))
-
-    def __len__(self) -> int:
-        return int(self.x.shape[0])
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """How good a network is: the mean loss, and the part of the rows it gets right."""
-
-    loss: float
-    accuracy: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +44,9 @@ class Plan:
             cosine, which ends the last updates' to and fro.
         reports: about how often to look at the loss.
         report_seconds: look also when so much time has passed; None for not.
+
+    Raises:
+        ArgumentError: if a number is below 1 where it counts something.
     """
 
     iterations: int
@@ -95,15 +56,24 @@ class Plan:
     reports: int = 20
     report_seconds: float | None = None
 
+    def __post_init__(self) -> None:
+        size = 1 if self.batch_size is None else self.batch_size
+        if min(self.iterations, self.reports, size) < 1:
+            raise al.ArgumentError(
+                f"Plan: iterations={self.iterations}, batch_size={self.batch_size} and "
+                f"reports={self.reports} must be at least 1"
+            )
+
     def factor(self, iteration: int) -> float | None:
         """What the schedule multiplies the learning rate of an update by, the first being 1.
 
         >>> [Plan(3, schedule="cosine").factor(k) for k in (1, 2, 3)]
-        [1.0, 0.75, 0.25...]
+        [1.0, 0.75, 0.25]
         """
         if self.schedule == "constant":
             return None
-        return 0.5 * (1 + math.cos(math.pi * (iteration - 1) / self.iterations))
+        factor = 0.5 * (1 + math.cos(math.pi * (iteration - 1) / self.iterations))
+        return round(factor, 12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,31 +135,7 @@ class Outcome:
         return self.rows * steady / max(seconds, 1e-9)
 
 
-class _Totals(NamedTuple):
-    """Sums over rows, kept on the device until they are looked at."""
-
-    loss: al.Tensor
-    hits: al.Tensor
-    rows: al.Tensor
-
-    @classmethod
-    def zero(cls, device: str) -> _Totals:
-        return cls(*(al.zeros((), dtype=al.float32, device=device) for _ in range(3)))
-
-    def score(self) -> Score:
-        rows = max(self.rows.item(), 1.0)
-        return Score(float(self.loss.item() / rows), float(self.hits.item() / rows))
-
-
-def _judge(logits: al.Tensor, y: al.Tensor) -> tuple[al.Tensor, al.Tensor]:
-    """The mean loss and the number of hits: one logit a row is binary, more are classes."""
-    if logits.shape[1] == 1:
-        logits = logits.reshape(-1)
-        return al.binary_cross_entropy_with_logits(logits, y), binary_hits(logits, y)
-    return al.cross_entropy(logits, y), hits(logits, y)
-
-
-def make_step(optimizer: Optimizer) -> Callable[..., tuple[MLP, Any, _Totals]]:
+def make_step(optimizer: Optimizer) -> Callable[..., tuple[MLP, Any, Totals]]:
     """One update as one program: loss, gradients, the optimizer's step, running sums.
 
     The network, the optimizer's state and the sums are donated: use what comes back instead.
@@ -197,48 +143,26 @@ def make_step(optimizer: Optimizer) -> Callable[..., tuple[MLP, Any, _Totals]]:
     """
 
     def objective(network: MLP, x: al.Tensor, y: al.Tensor) -> tuple[al.Tensor, al.Tensor]:
-        return _judge(network(x), y)
+        return judge(network(x), y)
 
     def step(
         network: MLP,
         state: Any,
-        totals: _Totals | None,
+        totals: Totals | None,
         x: al.Tensor,
         y: al.Tensor,
         rows: al.Tensor | None = None,
         factor: al.Tensor | float | None = None,
-    ) -> tuple[MLP, Any, _Totals]:
+    ) -> tuple[MLP, Any, Totals]:
         if rows is not None:
             x, y = al.take(x, rows, axis=0), al.take(y, rows, axis=0)
         (loss, right), gradients = al.value_and_grad(objective, has_aux=True)(network, x, y)
         scale = 1.0 if factor is None else factor
         network, state = optimizer.update(gradients, state, network, scale)
-        sums = _Totals(loss * x.shape[0], right.astype(al.float32), _count(x))
+        sums = Totals.of(loss, right, x.shape[0])
         return network, state, sums if totals is None else al.tree.map(operator.add, sums, totals)
 
     return al.jit(step, donate_argnums=(0, 1, 2))
-
-
-def _count(x: al.Tensor) -> al.Tensor:
-    return al.full((), float(x.shape[0]), dtype=al.float32, device=x.device)
-
-
-@al.jit
-def _totals(network: MLP, x: al.Tensor, y: al.Tensor) -> tuple[al.Tensor, al.Tensor]:
-    loss, right = _judge(network(x), y)
-    return loss * x.shape[0], right
-
-
-def evaluate(network: MLP, rows: Rows) -> Score:
-    """The loss and accuracy of a network on rows, at least one."""
-    loss = right = 0.0
-    for start in range(0, len(rows), _EVALUATED_AT_ONCE):
-        part = slice(start, start + _EVALUATED_AT_ONCE)
-        whole = len(rows) <= _EVALUATED_AT_ONCE
-        x, y = (rows.x, rows.y) if whole else (rows.x[part], rows.y[part])
-        part_loss, part_right = _totals(network, x, y)
-        loss, right = loss + part_loss.item(), right + part_right.item()
-    return Score(loss / len(rows), right / len(rows))
 
 
 def fit(
@@ -262,6 +186,12 @@ def fit(
 
     Raises:
         DivergedError: if the loss is seen to be infinite or NaN.
+
+    >>> from allumette_train import MLP, SGD, Plan, Rows, fit
+    >>> x = al.asarray([[0.0], [1.0], [2.0], [3.0]])
+    >>> rows = Rows(x, al.asarray([0.0, 0.0, 1.0, 1.0]))
+    >>> fit(MLP.init(al.random.key(0), (1, 1)), SGD(1.0), rows, Plan(10)).iterations
+    10
     """
     loop = _Loop(network, optimizer, training, plan, validation, watcher)
     return loop.run()
@@ -282,7 +212,7 @@ class _Loop:
         self.plan, self.watcher = plan, watcher
         self.step = make_step(optimizer)
         self.device = training.x.device
-        self.totals = _Totals.zero(self.device)
+        self.totals = Totals.zero(self.device)
         self.full = plan.batch_size is None or plan.batch_size >= len(training)
         self.rows = self.validated = 0
         self.paused = self.first = 0.0
@@ -352,7 +282,7 @@ class _Loop:
 
     def report(self, iteration: int) -> None:
         score, now = self.check(iteration), time.perf_counter()
-        self.totals = _Totals.zero(self.device)
+        self.totals = Totals.zero(self.device)
         seen, last = self.rows - self.validated, iteration == self.plan.iterations
         validation = None
         if self.validation is not None and (seen >= len(self.training) or last):

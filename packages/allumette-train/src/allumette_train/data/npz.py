@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,7 +19,9 @@ from allumette_train.data.opening import open_bytes
 
 __all__ = ["read_npz"]
 
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
+# Whatever zipfile runs into when offsets, sizes and names are not what they were.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
+_DAMAGE += (ValueError, KeyError, OverflowError, struct.error, UnicodeError)
 
 
 def read_npz(path: Path) -> Dataset:
@@ -81,13 +84,22 @@ def _load(path: Path) -> dict[str, npt.NDArray[Any]]:
                 found = ", ".join(sorted(members)[:8]) or "nothing"
                 raise FormatError(f"{path}: holds {found}; it should hold arrays 'x' and 'y'")
             return {
-                name: _array(path, name, archive.read(members[name]))
+                name: _array(path, name, _unpack(archive, members[name]))
                 for name in sorted(wanted & members.keys())
             }
+    except FormatError:
+        raise
     except _DAMAGE as error:
         raise FormatError(
             f"{path}: a damaged or truncated NPZ ({error}); save or fetch it again"
         ) from None
+
+
+def _unpack(archive: zipfile.ZipFile, member: str) -> bytes:
+    kind = archive.getinfo(member).compress_type
+    if kind not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # all that NumPy ever writes
+        raise zipfile.BadZipFile(f"{member} is compressed with method {kind}")
+    return archive.read(member)
 
 
 def _array(path: Path, name: str, data: bytes) -> npt.NDArray[Any]:
