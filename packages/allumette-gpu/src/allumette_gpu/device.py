@@ -54,7 +54,7 @@ class Device:
         self.raw = adapter.request_device_sync(
             required_features=sorted(self.features), required_limits=_raised(adapter.limits)
         )
-        self.limits = limits or _limits(self.raw.limits)
+        self.limits = limits or _limits(self.raw.limits, adapter.info["adapter_type"] == "CPU")
         largest = min(
             self.raw.limits["max-storage-buffer-binding-size"], self.raw.limits["max-buffer-size"]
         )
@@ -172,10 +172,11 @@ def _raised(limits: dict[str, int]) -> dict[str, int]:
     return {name: limits[name] for name in _WANTED}
 
 
-def _limits(limits: dict[str, int]) -> Limits:
+def _limits(limits: dict[str, int], software: bool) -> Limits:
     return Limits(
         buffers=limits["max-storage-buffers-per-shader-stage"],
         invocations=limits["max-compute-invocations-per-workgroup"],
         groups=limits["max-compute-workgroups-per-dimension"],
         shared_bytes=limits["max-compute-workgroup-storage-size"],
+        software=software,
     )

@@ -36,8 +36,8 @@ def write(job: Job) -> list[Dispatch]:
         writer.line(f"if (i >= {space.count}u) {{ return; }}")
     writer.line(f"var best: {kind} = {literal(0, dtype)};")
     writer.line("var place = 0xffffffffu;")
-    start, step = ("lane", f"{width}u") if together else ("0u", "1u")
-    with shader.loop("r", f"{space.depth}u", start, step):
+    start, step = ("lane", width) if together else ("0u", 1)
+    with shader.loop("r", f"{space.depth}u", start, step, space.depth // step):
         value = shader.values.at(source, space.index(shader, out, "r"))
         better = _is_better(job, core, value, "best")
         writer.line(f"if (place == 0xffffffffu || {better}) {{ best = {value}; place = r; }}")

@@ -13,6 +13,9 @@ from ..wgsl.values import Values
 from ..wgsl.writer import Index, Writer
 
 
+MOST_TURNS = 32768
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What of an adapter's limits shapes the code."""
@@ -21,6 +24,8 @@ class Limits:
     invocations: int = 256
     groups: int = 65535
     shared_bytes: int = 16384
+    software: bool = False
+    """Whether the adapter is a processor."""
 
     @property
     def width(self) -> int:
@@ -106,11 +111,32 @@ class Shader:
             self.writer.line(f"{name}[{index.flat}] = {kept(text, avals[root].dtype)};")
 
     @contextmanager
-    def loop(self, name: str, end: str, start: str = "0u", step: str = "1u") -> Iterator[None]:
-        """A loop of a counter that is an u32."""
-        head = f"for (var {name} = {start}; {name} < {end}; {name} += {step}) {{"
+    def loop(
+        self, name: str, end: str, start: str = "0u", step: int = 1, turns: int = 0
+    ) -> Iterator[None]:
+        """A loop of a counter that is an u32; it may turn `turns` times.
+
+        In Mesa's software driver an invocation leaves its loops after 65,535 turns in all, so that
+        a long loop does several turns in one.
+        """
+        copies = -(-turns // MOST_TURNS) if self.job.limits.software else 1
+        if copies <= 1:
+            head = f"for (var {name} = {start}; {name} < {end}; {name} += {step}u) {{"
+            with self.writer.block(head):
+                yield
+            return
+        far = f"{name}_far"
+        head = f"for (var {far} = {start}; {far} < {end}; {far} += {step * copies}u) {{"
         with self.writer.block(head):
-            yield
+            mark = len(self.writer.lines)
+            with self.writer.block("{"):
+                self.writer.line(f"let {name} = {far};")
+                yield
+            body = self.writer.lines[mark + 2 :]
+            for copy in range(1, copies):
+                self.writer.line(f"if ({far} + {copy * step}u < {end}) {{")
+                self.writer.line(f"let {name} = {far} + {copy * step}u;")
+                self.writer.lines += body
 
     def finish(self, groups: int, width: int) -> Dispatch:
         """The dispatch of `groups` workgroups of `width` invocations; `group` is their number."""

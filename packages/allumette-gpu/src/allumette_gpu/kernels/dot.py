@@ -13,7 +13,7 @@ from allumette_core.dtypes import float32
 from allumette_core.shapes import Shape
 
 from ..plan.products import free_axes
-from ..wgsl.types import computed, kept, loaded, rounded
+from ..wgsl.types import computed, kept, literal, loaded, rounded
 from ..wgsl.writer import Index
 from .base import Dispatch, Job, Shader
 
@@ -76,6 +76,9 @@ class _Tiles:
         self.side = 16 if job.limits.invocations >= 256 else 8  # threads along a side of a tile
         large = self.batch * self.m * self.n >= 256 * 256 and min(self.m, self.n) >= 32
         self.each = 4 if large else (2 if min(self.m, self.n) > 16 else 1)
+        # A processor has no shared memory, and its caches do better than an imitation of it.
+        self.shared = not job.limits.software
+        self.each = self.each if self.shared else 4
         self.tile = self.side * self.each
         self.across, self.down = -(-self.n // self.tile), -(-self.m // self.tile)
         self.pieces = self._pieces()
@@ -102,9 +105,6 @@ class _Tiles:
     def _accumulate(self, shader: Shader) -> None:
         """Sums s_0_0 ... of the terms of one piece for the elements of a thread."""
         writer, tile = shader.writer, self.tile
-        pad = tile + 1 if self.each == 1 else tile
-        for name in ("left", "right"):
-            shader.shared.append(f"var<workgroup> {name}: array<{self.type}, {DEPTH * pad}>;")
         if self._groups() > self.job.limits.groups:
             writer.line(f"if (group >= {self._groups()}u) {{ return; }}")
         writer.line(f"let column = (group % {self.across}u) * {tile}u;")
@@ -120,7 +120,18 @@ class _Tiles:
         for i in range(self.each):
             for j in range(self.each):
                 writer.line(f"var s_{i}_{j}: {self.type};")
-        with shader.loop("k", "end", "first", f"{DEPTH}u"):
+        if self.shared:
+            self._slabs(shader)
+        else:
+            self._direct(shader)
+
+    def _slabs(self, shader: Shader) -> None:
+        """Through shared memory, a slab of terms at a time."""
+        writer = shader.writer
+        pad = self.tile + 1 if self.each == 1 else self.tile
+        for name in ("left", "right"):
+            shader.shared.append(f"var<workgroup> {name}: array<{self.type}, {DEPTH * pad}>;")
+        with shader.loop("k", "end", "first", DEPTH, self.k // DEPTH):
             self._load(shader, "left", 0, "row", self.m, pad)
             self._load(shader, "right", 1, "column", self.n, pad)
             writer.line("workgroupBarrier();")
@@ -133,6 +144,24 @@ class _Tiles:
                         writer.line(f"s_{i}_{j} += x{i} * y{j};")
             writer.line("workgroupBarrier();")
 
+    def _direct(self, shader: Shader) -> None:
+        """From memory; what is outside of the result is computed at its edge, and not stored."""
+        writer = shader.writer
+        places = []
+        for offset, lane, size in (("row", "ty", self.m), ("column", "tx", self.n)):
+            for i in range(self.each):
+                at = f"min({offset} + {lane} + {i * self.side}u, {size - 1}u)"
+                places.append(writer.let(at))
+        with shader.loop("k", "end", "first", turns=self.k):
+            for name, side, names in (("x", 0, places[: self.each]), ("y", 1, places[self.each :])):
+                operand = (self.product.lhs, self.product.rhs)[side]
+                for i, place in enumerate(names):
+                    index = self.product.index(shader, side, "batch", place, "k")
+                    writer.line(f"let {name}{i} = {shader.values.at(operand, index)};")
+            for i in range(self.each):
+                for j in range(self.each):
+                    writer.line(f"s_{i}_{j} += x{i} * y{j};")
+
     def _load(
         self, shader: Shader, name: str, side: int, corner: str, size: int, pad: int
     ) -> None:
@@ -142,13 +171,14 @@ class _Tiles:
         """
         writer, operand = shader.writer, (self.product.lhs, self.product.rhs)[side]
         terms_inside = self.product.params[side][-1] == len(self.product.shapes[side]) - 1
-        with writer.block("{"), shader.loop("e", f"{DEPTH * self.tile}u", "lane", f"{self.side**2}u"):
+        with writer.block("{"), shader.loop("e", f"{DEPTH * self.tile}u", "lane", self.side**2):
             if terms_inside:
                 writer.line(f"let t = e % {DEPTH}u; let p = e / {DEPTH}u;")
             else:
                 writer.line(f"let p = e % {self.tile}u; let t = e / {self.tile}u;")
             writer.line(f"let place = {corner} + p; let term = k + t;")
-            writer.line(f"var value: {self.type};")
+            # Without a value, naga keeps what the last turn of the loop left.
+            writer.line(f"var value = {literal(0, float32)};")
             with writer.block(f"if (place < {size}u && term < end) {{"):
                 index = self.product.index(shader, side, "batch", "place", "term")
                 writer.line(f"value = {shader.values.at(operand, index)};")

@@ -18,6 +18,7 @@ MOST_PIECES = 1024
 FEW_GROUPS = 256  # workgroups that do not fill a device
 
 
+Bounds = tuple[str, str, int]
 Read = Callable[[int, Index], str]
 """Writes the element of input k at an index."""
 
@@ -104,14 +105,14 @@ class _Reduction:
             shader.shared.append(f"var<workgroup> shared{k}: array<{fold.type}, {width}>;")
 
     def _fold(
-        self, shader: Shader, space: Space, out: str, bounds: tuple[str, str, str], read: Read
+        self, shader: Shader, space: Space, out: str, bounds: Bounds, read: Read
     ) -> None:
         """Accumulators acc0, acc1 ... of the elements in `bounds` (start, end, step)."""
         writer = shader.writer
         for k, fold in enumerate(self.folds):
             writer.line(f"var acc{k}: {fold.type} = {fold.start};")
         start, end, step = bounds
-        with shader.loop("r", end, start, step):
+        with shader.loop("r", end, start, step, space.depth // step):
             index = space.index(shader, out, "r")
             for k, fold in enumerate(self.folds):
                 writer.line(f"acc{k} = {fold.join(f'acc{k}', read(k, index))};")
@@ -151,12 +152,12 @@ class _Reduction:
         if not together:
             shader.writer.line(f"let i = group * {width}u + lane;")
             shader.writer.line(f"if (i >= {count}u) {{ return; }}")
-            self._fold(shader, space, "i", ("0u", f"{space.depth}u", "1u"), read)
+            self._fold(shader, space, "i", ("0u", f"{space.depth}u", 1), read)
             self._finish(shader, [f"acc{k}" for k in range(len(self.folds))], "i")
             return shader.finish(-(-count // width), width)
         self._shared(shader)
         self._guard(shader, count)
-        self._fold(shader, space, "group", ("lane", f"{space.depth}u", f"{width}u"), read)
+        self._fold(shader, space, "group", ("lane", f"{space.depth}u", width), read)
         self._join_lanes(shader)
         with shader.writer.block("if (lane == 0u) {"):
             self._finish(shader, [f"shared{k}[0]" for k in range(len(self.folds))], "group")
@@ -185,7 +186,9 @@ class _Reduction:
         shader.writer.line(f"let i = place % {count}u;")
         shader.writer.line(f"let end = min((piece + 1u) * {length}u, {depth}u);")
         start = f"piece * {length}u"
-        bounds = (f"{start} + lane", "end", f"{width}u") if self.space.rows else (start, "end", "1u")
+        bounds: Bounds = (start, "end", 1)
+        if self.space.rows:
+            bounds = (f"{start} + lane", "end", width)
         self._fold(shader, self.space, "i", bounds, self._inputs(shader))
         if self.space.rows:
             self._join_lanes(shader)

@@ -24,6 +24,7 @@ class _Scan:
 
     def write(self) -> Dispatch:
         shader, width = Shader(self.job, "scan"), self.job.limits.width
+        self.turns = self.length
         if self.length <= ALONE or self.rows >= 1024:
             shader.writer.line(f"let row = group * {width}u + lane;")
             shader.writer.line(f"if (row >= {self.rows}u) {{ return; }}")
@@ -40,7 +41,7 @@ class _Scan:
 
     def _steps(self, shader: Shader, start: str, end: str, store: bool) -> None:
         """Fold elements `start` to `end` of the row into `sum`, and write each step."""
-        with shader.loop("s", end, start):
+        with shader.loop("s", end, start, turns=self.turns):
             number = shader.writer.let(f"base + s * {self.inner}u")
             value = shader.values.at(self.source, Index(shader.writer, self.shape, number))
             shader.writer.line(f"sum = {self.fold.join('sum', value)};")
@@ -53,6 +54,7 @@ class _Scan:
     def _together(self, shader: Shader, width: int) -> Dispatch:
         """Each thread has a piece of the row; what comes before it is scanned in shared memory."""
         writer, piece = shader.writer, -(-self.length // width)
+        self.turns = piece
         shader.shared.append(f"var<workgroup> sums: array<{self.fold.type}, {width}>;")
         if self.rows > self.job.limits.groups:
             writer.line(f"if (group >= {self.rows}u) {{ return; }}")

@@ -30,15 +30,15 @@ def write(job: Job) -> list[Dispatch]:
     if count:
         keys = shader.bind(indices, TYPES[job.program.avals[indices].dtype.name].stored, False)
         wanted = f"{computed(job.program.avals[indices].dtype)}({place})"
-        _find_first(shader, keys, wanted, count)
-        with writer.block(f"while (low < {count}u && {keys}[min(low, {count - 1}u)] == {wanted}) {{"):
+        _find(shader, "first", keys, count, f"< {wanted}")
+        _find(shader, "last", keys, count, f"<= {wanted}")
+        with shader.loop("p", "last", "first", turns=count):
             name = shader.bind(order, TYPES["int32"].stored, False)
-            which = shader.index(index_shape, writer.let(f"u32({name}[low])"))
+            which = shader.index(index_shape, writer.let(f"u32({name}[p])"))
             axes = [*here.axes[:axis], *which.axes, *here.axes[axis + 1 :]]
             at = Index(writer, job.program.avals[updates].shape, axes=axes)
             update = shader.values.at(updates, at)
             writer.line(f"total = {_joined(mode, update, dtype)};")
-            writer.line("low += 1u;")
     text = rounded("total", dtype) if dtype.kind == "f" else "total"
     writer.remember((core, here.key), writer.let(text))
     shader.store(here)
@@ -54,10 +54,11 @@ def _joined(mode: str, update: str, dtype: DType) -> str:
     return total if dtype.kind == "f" else rounded(total, dtype)
 
 
-def _find_first(shader: Shader, keys: str, wanted: str, count: int) -> None:
-    """`low`: the first of the sorted keys that is not below `wanted`."""
+def _find(shader: Shader, name: str, keys: str, count: int, before: str) -> None:
+    """The number of sorted keys that are `before`."""
     writer = shader.writer
-    writer.line(f"var low = 0u; var high = {count}u;")
-    with writer.block("while (low < high) {"):
-        writer.line("let middle = (low + high) >> 1u;")
-        writer.line(f"if ({keys}[middle] < {wanted}) {{ low = middle + 1u; }} else {{ high = middle; }}")
+    writer.line(f"var {name} = 0u; var {name}_end = {count}u;")
+    with writer.block(f"while ({name} < {name}_end) {{"):
+        writer.line(f"let middle = ({name} + {name}_end) >> 1u;")
+        below = f"{name} = middle + 1u;"
+        writer.line(f"if ({keys}[middle] {before}) {{ {below} }} else {{ {name}_end = middle; }}")
