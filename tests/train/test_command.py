@@ -292,6 +292,25 @@ def test_divergence_saves_nothing(capfd: pytest.CaptureFixture[str], tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_cannot_be_foreseen_is_one_line_too(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(error: Exception) -> Any:
+        def call(*args: Any, **more: Any) -> None:
+            raise error
+
+        return call
+
+    monkeypatch.setattr("allumette_train.job.save_model", refuse(OSError(28, "No space left")))
+    code, _, err = allumette(capfd, *QUICK)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "allumette-star.safetensors: the model is lost (No space left)" in err
+    monkeypatch.setattr("allumette_train.job.make", refuse(MemoryError("3 TiB")))
+    code, _, err = allumette(capfd, *QUICK)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "not enough memory (3 TiB); a smaller --batch-size" in err
+
+
 def test_help_fits_and_names_every_option() -> None:
     result = CliRunner().invoke(train, ["--help"], terminal_width=40)
     assert result.exit_code == 0

@@ -38,6 +38,10 @@ def split(
 
     Raises:
         ArgumentError: if the fraction is out of range, or leaves one of the two without a row.
+
+    >>> training, validation = split(4, 0.25, seed=0)
+    >>> sorted([*training.tolist(), *validation.tolist()])
+    [0, 1, 2, 3]
     """
     if not 0 <= fraction < 1:
         raise ArgumentError(f"split: the fraction is {fraction}; from 0 to below 1 would work")
@@ -58,6 +62,9 @@ def minibatches(rows: int, size: int, *, seed: int, epoch: int) -> Iterator[npt.
 
     Raises:
         ArgumentError: if the size is below 1.
+
+    >>> [batch.tolist() for batch in minibatches(2, 5, seed=0, epoch=0)] in ([[0, 1]], [[1, 0]])
+    True
     """
     if size < 1:
         raise ArgumentError(f"minibatches: the size is {size}; at least 1 would work")

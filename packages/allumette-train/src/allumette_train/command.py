@@ -112,7 +112,13 @@ def train(ctx: click.Context, /, **options: Any) -> None:
     Ctrl-C stops after the current update and saves what there is.
     """
     _check(options)
-    if Job(**options).run().interrupted:
+    try:
+        result = Job(**options).run()
+    except MemoryError as error:
+        raise click.UsageError(
+            f"not enough memory ({error}); a smaller --batch-size or --power-ten-points may help"
+        ) from None
+    if result.interrupted:
         ctx.exit(128 + signal.SIGINT)
 
 

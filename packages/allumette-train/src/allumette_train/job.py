@@ -95,7 +95,7 @@ class Job:
         outcome, interrupted = _train(network, optimizer, parts, plan, display)
         summary = _summary(outcome, parts, interrupted) | {"output": str(output)}
         about = {"facts": facts, "summary": summary}
-        save_model(output, TrainedModel(outcome.network, preprocessing, data.classes, about))
+        _save(output, TrainedModel(outcome.network, preprocessing, data.classes, about))
         display.end(summary)
         return Result(summary, interrupted)
 
@@ -208,6 +208,14 @@ def _summary(outcome: Outcome, parts: _Parts, interrupted: bool) -> dict[str, An
         "first_seconds": outcome.first_seconds,
         "rows_per_second": outcome.rows_per_second,
     }
+
+
+def _save(output: Path, model: TrainedModel) -> None:
+    try:
+        save_model(output, model)
+    except OSError as error:  # though it was possible before the training
+        reason = error.strerror or str(error)
+        raise al.AllumetteError(f"--output {output}: the model is lost ({reason})") from None
 
 
 def _size(network: MLP) -> int:

@@ -29,6 +29,9 @@ class Linear:
     Attributes:
         weight: (inputs, outputs) float32.
         bias: (outputs,) float32.
+
+    >>> Linear(al.tensor([[2.0], [3.0]]), al.tensor([1.0]))(al.tensor([[1.0, 1.0]])).tolist()
+    [[6.0]]
     """
 
     weight: al.Tensor

@@ -30,6 +30,12 @@ class TrainedModel:
         preprocessing: turns features into what the network takes.
         classes: the names of the classes.
         about: how it was trained, as JSON would hold it.
+
+    >>> rows = np.array([[0.0], [1.0]])
+    >>> network = MLP.init(al.random.key(0), (1, 1))
+    >>> model = TrainedModel(network, Preprocessing.learn(Features(rows)), ("no", "yes"))
+    >>> len(model.predict(rows)), model.probabilities(rows).shape
+    (2, (2, 2))
     """
 
     network: MLP
@@ -97,6 +103,16 @@ def load_model(path: str | os.PathLike[str], device: str | None = None) -> Train
     Raises:
         FileNotFoundError: if there is no such file.
         FormatError: if the file is damaged, or no model of ``allumette train``.
+
+    >>> model = TrainedModel(
+    ...     MLP.init(al.random.key(0), (1, 1)),
+    ...     Preprocessing.learn(Features(np.ones((2, 1)))),
+    ...     ("no", "yes"),
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(f"{folder}/model.safetensors", model)
+    ...     load_model(f"{folder}/model.safetensors").classes
+    ('no', 'yes')
     """
     metadata = al.load_metadata(path)
     if metadata.get("format") != _FORMAT:

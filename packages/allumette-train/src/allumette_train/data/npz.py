@@ -20,8 +20,10 @@ from allumette_train.data.opening import open_bytes
 __all__ = ["read_npz"]
 
 # Whatever zipfile runs into when offsets, sizes and names are not what they were.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
-_DAMAGE += (ValueError, KeyError, OverflowError, struct.error, UnicodeError)
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError),
+    *(OSError, RuntimeError, ValueError, KeyError, OverflowError),
+)
 
 
 def read_npz(path: Path) -> Dataset:

@@ -44,6 +44,14 @@ def read_data(
     Raises:
         FormatError: if the data are malformed; one line with the place and the remedy.
         ArgumentError: if columns are named for data that have none.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "flowers.csv")
+    ...     _ = path.write_text("width,kind\\n1.5,rose\\n0.5,daisy\\n")
+    ...     data = read_data(path, "kind")
+    >>> data.classes, data.labels.tolist(), data.features.numbers.tolist()
+    (('daisy', 'rose'), [1, 0], [[1.5], [0.5]])
     """
     path = Path(path)
     kind = _kind(path)
