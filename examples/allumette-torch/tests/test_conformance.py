@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from allumette_torch.backend import KERNELS, INFO
+from allumette_torch.backend import INFO, KERNELS
 
 
 def test_it_declares_what_it_has() -> None:

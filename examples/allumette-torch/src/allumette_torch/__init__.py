@@ -1,1 +1,1 @@
-"""allumette on PyTorch: the backend `torch`."""
+"""The backend `torch` of allumette, on PyTorch."""

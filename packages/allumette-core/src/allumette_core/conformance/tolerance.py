@@ -38,7 +38,7 @@ def ulps(primitive: str, dtype: DType, terms: int = 1) -> float:
         return 0.0
     if primitive in _STEPS:
         # float16 is accumulated in float32, and rounded once.
-        return 1.0 if dtype.name == "float16" else 4 + 2 * math.sqrt(max(terms, 1))
+        return 1.0 if dtype.name == "float16" else 4 + 2 * math.sqrt(terms) + terms / 4
     if primitive in _DEPTH:
         return 1.0 if dtype.name == "float16" else 8.0
     table = _HALF if dtype.name == "float16" else _ULP
