@@ -25,7 +25,10 @@ from .rows import Extractor, Phase, flattened
 SMALL = 1 << 15  # element operations: less than it takes to start threads
 FEW_ROWS = 32  # a class with fewer rows is taken only if it covers that much more work
 
+TRIED = 4  # classes of axes that might be the batch
+
 Axis = tuple[int, int]  # a value, and one of its axes
+Group = tuple[int, Axis | None, int]  # level, class, and the instruction if the host runs it
 
 
 class Classes:
@@ -76,16 +79,27 @@ class Streaming:
         hosts = [i for i, host in zip(program.instructions, self.hosted, strict=True) if host]
         # What a host kernel reads has to be in a buffer.
         self.pinned = self.outputs.union(*(instruction.inputs for instruction in hosts))
+        self.free = self._free()
         self.classes = self._classes()
-        self.choices = self._choose()
-        self.levels = self._levels()
+        self.options = self._options()
+        self.choices, self.levels = self._best()
 
     def is_free(self, position: int) -> bool:
-        return (
-            is_free(self.program.instructions[position])
-            and position + self.base not in self.pinned
-            and not self.hosted[position]
-        )
+        """Whether an instruction is repeated wherever its result is used."""
+        return self.free[position]
+
+    def _free(self) -> list[bool]:
+        """Views and constants, and what is computed from constants alone (a causal mask)."""
+        free: list[bool] = []
+        closed: list[bool] = []  # depends on no input
+        for position, instruction in enumerate(self.program.instructions):
+            primitive, inputs, _ = instruction
+            known = all(v >= self.base and closed[v - self.base] for v in inputs)
+            cheap = is_free(instruction) or (primitive.kind is Kind.ELEMENTWISE and known)
+            kept = self.hosted[position] or position + self.base in self.pinned
+            closed.append(cheap and known)
+            free.append(cheap and not kept)
+        return free
 
     # ---- which axes move together
 
@@ -136,35 +150,56 @@ class Streaming:
         terms: int = prod(lhs[axis] for axis in params[0])
         return 2 * sizes[0] * terms
 
-    def _choose(self) -> list[Choice]:
-        positions = [
-            p for p in range(len(self.flows)) if not self.is_free(p) and not self.hosted[p]
-        ]
-        options = {
+    def _options(self) -> dict[int, list[tuple[Axis, Flow]]]:
+        """The classes and flows that each instruction can stream in."""
+        return {
             p: [(cls, flow) for flow in self.flows[p] if (cls := self._class_of(p, flow))]
-            for p in positions
+            for p in range(len(self.flows))
+            if not self.is_free(p) and not self.hosted[p]
         }
+
+    def _best(self) -> tuple[list[Choice], list[int]]:
+        """The choices and levels under which the least has to be kept between phases.
+
+        Only classes that cover about as much work as any are tried as the first of all.
+        """
         score: dict[Axis, float] = {}
-        for p in positions:
+        for p, options in self.options.items():
             work = self._work(p)
-            for cls in {cls for cls, _ in options[p]}:
+            for cls in dict.fromkeys(cls for cls, _ in options):
                 score[cls] = score.get(cls, 0.0) + work * min(1.0, self.rows[cls] / FEW_ROWS)
-        best = max(score.values(), default=0.0)
-        worth = {cls for cls, value in score.items() if value == best}
+        ranked = sorted(score, key=lambda cls: -score[cls])
+        tried = [cls for cls in ranked[:TRIED] if score[cls] > score[ranked[0]] / 2]
+        found = []
+        for main in tried or [None]:
+            choices = self._choose(score, main)
+            levels = self._levels(choices)
+            found.append((self._kept(choices, levels), len(found), choices, levels))
+        _, _, choices, levels = min(found, key=lambda one: one[:2])
+        return choices, levels
+
+    def _choose(self, score: dict[Axis, float], main: Axis | None) -> list[Choice]:
+        """For each instruction `main` if it can, else the class that covers the most work."""
         choices = [Choice(None)] * len(self.flows)
         total: dict[Axis, int] = {}
-        for p in positions:
-            if options[p]:
+        for p, options in self.options.items():
+            if options:
                 # Of equals the outermost axis, and rather rows that stay than rows that fold.
-                cls, flow = max(options[p], key=lambda option: score[option[0]])
+                cls, flow = max(options, key=lambda o: (o[0] == main, score[o[0]]))
                 choices[p] = Choice(cls, flow)
                 total[cls] = total.get(cls, 0) + self._work(p)
-        worth |= {cls for cls, work in total.items() if work >= SMALL}
+        worth = {main} | {cls for cls, work in total.items() if work >= SMALL}
         return [c if c.cls in worth else Choice(None) for c in choices]
+
+    def _kept(self, choices: list[Choice], levels: list[int]) -> int:
+        """The bytes that are kept from one phase to another."""
+        values = self._exported(self._groups(choices, levels)) - self.outputs
+        avals = [self.program.avals[v] for v in values]
+        return sum(prod(aval.shape) * aval.dtype.itemsize for aval in avals)
 
     # ---- when
 
-    def _levels(self) -> list[int]:
+    def _levels(self, choices: list[Choice]) -> list[int]:
         """The level of each instruction: as early as all it needs is there, and what is cheap as
         late as something needs it."""
         levels = [0] * len(self.flows)
@@ -173,7 +208,7 @@ class Streaming:
         for position in range(len(levels)):
             if self.is_free(position):
                 continue
-            sources = list(self._sources(position))
+            sources = list(self._sources(position, choices))
             levels[position] = max((levels[p] + (not joins) for p, joins in sources), default=0)
             kind = self.program.instructions[position].primitive.kind
             if kind is Kind.ELEMENTWISE and all(p in late or not joins for p, joins in sources):
@@ -185,10 +220,10 @@ class Streaming:
             levels[position] = max(levels[position], latest)
         return levels
 
-    def _sources(self, user: int) -> Iterator[tuple[int, bool]]:
+    def _sources(self, user: int, choices: list[Choice]) -> Iterator[tuple[int, bool]]:
         """The instructions whose results `user` needs, and whether it may run in their phase."""
         inputs = self.program.instructions[user].inputs
-        flow = self.choices[user].flow
+        flow = choices[user].flow
         stack = list(zip(inputs, flow.ins if flow else (None,) * len(inputs), strict=True))
         seen = set(stack)
         while stack:
@@ -197,7 +232,7 @@ class Streaming:
             if position < 0:
                 continue
             if not self.is_free(position):
-                yield position, self._joins(position, user, axis)
+                yield position, self._joins(choices, position, user, axis)
                 continue
             below = self.program.instructions[position].inputs
             found = set(zip(below, self.through(position, axis), strict=True)) - seen
@@ -209,25 +244,33 @@ class Streaming:
         flow = next((f for f in self.flows[position] if f.out == axis and axis is not None), None)
         return flow.ins if flow else (None,) * len(self.program.instructions[position].inputs)
 
-    def _joins(self, position: int, user: int, axis: int | None) -> bool:
+    def _joins(
+        self, choices: list[Choice], position: int, user: int, axis: int | None
+    ) -> bool:
         """Whether `user` may run in the same phase as what it takes from `position`."""
         if self.hosted[position] or self.hosted[user]:
             return False
-        mine, theirs = self.choices[user], self.choices[position]
+        mine, theirs = choices[user], choices[position]
         if mine.cls is None or theirs.cls is None:
             return mine.cls is theirs.cls
         return mine.cls == theirs.cls and axis is not None and theirs.flow.out == axis  # type: ignore[union-attr]
 
     # ---- phases
 
-    def phases(self) -> list[Phase]:
-        group: dict[int, tuple[int, Axis | None, int]] = {}
-        for position, choice in enumerate(self.choices):
+    def _groups(self, choices: list[Choice], levels: list[int]) -> dict[int, Group]:
+        """What tells the phase of each instruction that is in one."""
+        group: dict[int, Group] = {}
+        for position, choice in enumerate(choices):
             if not self.is_free(position):
                 host = position if self.hosted[position] else -1
-                group[position] = (self.levels[position], choice.cls, host)
+                group[position] = (levels[position], choice.cls, host)
+        return group
+
+    def phases(self) -> list[Phase]:
+        """The phases, those of lower levels first."""
+        group = self._groups(self.choices, self.levels)
         exported = self._exported(group)
-        members: dict[tuple[int, Axis | None, int], list[int]] = {}
+        members: dict[Group, list[int]] = {}
         for position, key in group.items():
             members.setdefault(key, []).append(position)
         found = []
@@ -236,7 +279,7 @@ class Streaming:
             found.append(Extractor(self, positions).phase(level, rows, exported, host >= 0))
         return [flattened(phase) for phase in found]
 
-    def _exported(self, group: dict[int, tuple[int, Axis | None, int]]) -> frozenset[int]:
+    def _exported(self, group: dict[int, Group]) -> frozenset[int]:
         """The values that a later phase, or the caller, needs."""
         out = {v for v in self.outputs if v >= self.base}
         for position, key in group.items():
