@@ -24,6 +24,7 @@ from .autodiff.transforms import (
 )
 from .autodiff.vmap import hessian, jacfwd, jacrev, vmap
 from .backend.registry import backends, default_device, set_default_device
+from .compiler.explain import explain
 from .diagram import graph
 from .dtypes import bool_ as bool  # the array API's name
 from .dtypes import (
@@ -104,7 +105,7 @@ __all__ = [  # noqa: RUF022
     "copysign", "cos", "cosh", "count_nonzero", "cross_entropy", "cummax", "cummin",
     "cumulative_prod", "cumulative_sum", "default_device", "divide", "dropout", "einsum", "elu",
     "embedding", "empty", "empty_like", "equal", "erf", "evaluate", "exp", "exp2",
-    "expand_dims", "expm1", "eye", "flip", "float16", "float32", "float64", "floor",
+    "expand_dims", "explain", "expm1", "eye", "flip", "float16", "float32", "float64", "floor",
     "floor_divide", "full", "full_like", "gelu", "getitem", "grad", "graph", "greater",
     "greater_equal", "hessian", "hypot", "index_add", "int16", "int32", "int64", "int8",
     "isclose", "isfinite", "isinf", "isnan", "jacfwd", "jacrev", "jit", "jvp", "layer_norm",

@@ -170,8 +170,8 @@ class Streaming:
                 score[cls] = score.get(cls, 0.0) + work * min(1.0, self.rows[cls] / FEW_ROWS)
         ranked = sorted(score, key=lambda cls: -score[cls])
         tried = [cls for cls in ranked[:TRIED] if score[cls] > score[ranked[0]] / 2]
-        found = []
-        for main in tried or [None]:
+        found: list[tuple[int, int, list[Choice], list[int]]] = []
+        for main in tried or (None,):
             choices = self._choose(score, main)
             levels = self._levels(choices)
             found.append((self._kept(choices, levels), len(found), choices, levels))
@@ -244,9 +244,7 @@ class Streaming:
         flow = next((f for f in self.flows[position] if f.out == axis and axis is not None), None)
         return flow.ins if flow else (None,) * len(self.program.instructions[position].inputs)
 
-    def _joins(
-        self, choices: list[Choice], position: int, user: int, axis: int | None
-    ) -> bool:
+    def _joins(self, choices: list[Choice], position: int, user: int, axis: int | None) -> bool:
         """Whether `user` may run in the same phase as what it takes from `position`."""
         if self.hosted[position] or self.hosted[user]:
             return False
