@@ -66,7 +66,7 @@ def module(name: str, dtype: str) -> Any:
 
 @cache
 def compiled(name: str, dtype: str) -> Callable[..., Array]:
-    address = machine.load(machine.object_code(module(name, dtype)), ["loop"])["loop"]
+    address = machine.Loaded(machine.object_code(module(name, dtype))).address("loop")
     pointers = [ctypes.c_void_p] * (3 if name in BINARY else 2)
     call = ctypes.CFUNCTYPE(None, ctypes.c_int64, *pointers)(address)
 

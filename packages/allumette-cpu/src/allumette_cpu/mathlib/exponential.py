@@ -76,8 +76,12 @@ def logistic(x: Real) -> Real:
 
 
 def tanh(x: Real) -> Real:
-    """-m / (m + 2) for m = expm1(-2|x|)."""
-    m = expm1(abs(x) * -2.0)
+    """-m / (m + 2) for m = exp(-2|x|) - 1."""
+    size = abs(x)
+    end = 9.2 if x.single else 19.2  # the result is 1 from here on
+    rest, k = reduced((size < end).choose(size, end) * -2.0)
+    power = power_of_two(k)
+    m = power.fma(rest, power - 1.0)
     return x.is_nan().choose(x, (-m / (m + 2.0)).signed_as(x))
 
 

@@ -1,0 +1,159 @@
+"""The operations of the table on each library; prints seconds a call, a JSON line an operation.
+
+    python operation_jobs.py LIBRARY [SUBSTRING]
+
+LIBRARY is torch, torch-compile, jax, or a device of allumette. Inputs are the same float32 arrays.
+"""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+Namespace = Any  # al, torch or jax.numpy: they share most names
+Operation = tuple[str, list[Any], Callable[..., Any]]
+SIZES = (1000, 10**6, 10**7)
+
+
+def chain(xp: Namespace, x: Any, y: Any, length: int) -> Any:
+    """So many elementwise operations."""
+    steps = (
+        *(lambda v: v * y, lambda v: v + y, lambda v: xp.exp(-v), lambda v: v + 1.0),
+        *(lambda v: y / v, lambda v: xp.tanh(v), lambda v: v * v, lambda v: v - y),
+    )
+    for step in steps[:length]:
+        x = step(x)
+    return x
+
+
+def softmax(xp: Namespace, x: Any) -> Any:
+    """Along the last axis."""
+    e = xp.exp(x - along(xp, "max", x, 1)[:, None])
+    return e / along(xp, "sum", e, 1)[:, None]
+
+
+def layer_norm(xp: Namespace, x: Any) -> Any:
+    """Along the last axis."""
+    centred = x - along(xp, "mean", x, 1)[:, None]
+    return centred / xp.sqrt(along(xp, "mean", centred * centred, 1)[:, None] + 1e-5)
+
+
+def along(xp: Namespace, name: str, x: Any, axis: int) -> Any:
+    """A reduction, under the name it has everywhere."""
+    if xp.__name__ == "torch" and name == "max":
+        name = "amax"
+    return getattr(xp, name)(x, axis)
+
+
+def cumsum(xp: Namespace, x: Any) -> Any:
+    """The running sum of a vector."""
+    return xp.cumulative_sum(x, axis=0) if hasattr(xp, "cumulative_sum") else xp.cumsum(x, 0)
+
+
+def sort(xp: Namespace, x: Any) -> Any:
+    """The values alone."""
+    return xp.sort(x)[0] if xp.__name__ == "torch" else xp.sort(x)
+
+
+def scatter_add(xp: Namespace, x: Any, index: Any, values: Any) -> Any:
+    """x with values[i] added at index[i]."""
+    if xp.__name__ == "torch":
+        return x.index_add(0, index, values)
+    return x.at[index].add(values) if hasattr(x, "at") else xp.index_add(x, index, values)
+
+
+def operations(xp: Namespace) -> Iterator[Operation]:
+    """(name, arguments, function)"""
+    rng = np.random.default_rng(0)
+
+    def floats(*shape: int) -> Any:
+        return rng.random(shape, dtype=np.float32)
+
+    for n in SIZES:
+        for length in (1, 3, 8):
+            yield (
+                f"chain of {length}, {n}",
+                [floats(n), floats(n)],
+                (lambda x, y, k=length: chain(xp, x, y, k)),
+            )
+        yield f"cumsum, {n}", [floats(n)], lambda x: cumsum(xp, x)
+        yield f"sort, {n}", [floats(n)], lambda x: sort(xp, x)
+        index = rng.integers(0, n, n).astype(np.int32)
+        yield f"gather, {n}", [floats(n), index], lambda x, i: x[i]
+        yield (
+            f"scatter-add, {n}",
+            [floats(n), index, floats(n)],
+            (lambda x, i, v: scatter_add(xp, x, i, v)),
+        )
+        side = round(n**0.5)
+        for axis in (0, 1):
+            for name in ("sum", "max"):
+                yield (
+                    f"{name} over axis {axis}, {side} x {side}",
+                    [floats(side, side)],
+                    (lambda x, f=name, a=axis: along(xp, f, x, a)),
+                )
+    for n in (64, 128, 256, 512, 1024, 2048):
+        yield f"matmul, {n}", [floats(n, n), floats(n, n)], lambda x, y: x @ y
+    for n in (64, 256, 1024, 4096):
+        rows = 2**22 // n
+        yield f"softmax, {rows} x {n}", [floats(rows, n)], lambda x: softmax(xp, x)
+        yield f"layer norm, {rows} x {n}", [floats(rows, n)], lambda x: layer_norm(xp, x)
+
+
+def library(name: str) -> tuple[Namespace, Callable[..., Any], Callable[[Any], Any], Any]:
+    """The namespace, its jit, how to give it an array, and how to wait for a result."""
+    if name.startswith("torch"):
+        import torch
+
+        compile_ = torch.compile if name == "torch-compile" else lambda f: f
+        return torch, compile_, torch.tensor, lambda out: None
+    if name == "jax":
+        import jax
+        import jax.numpy as jnp
+
+        return jnp, jax.jit, jnp.asarray, lambda out: out.block_until_ready()
+    import allumette_core as al
+
+    return al, al.jit, lambda x: al.tensor(x, device=name), lambda out: None
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    """Of one call: the median of a tenth of a second of calls, at least seven."""
+    start = time.perf_counter()
+    call()
+    number = max(1, min(1000, int(0.002 / max(time.perf_counter() - start, 1e-7))))
+    times = []
+    while len(times) < 7 or sum(times) < 0.1:
+        start = time.perf_counter()
+        for _ in range(number):
+            call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) / number
+
+
+def main() -> None:
+    """Measure every operation whose name contains the substring."""
+    xp, jit, give, wait = library(sys.argv[1])
+    wanted = sys.argv[2] if len(sys.argv) > 2 else ""
+    for name, arrays, function in operations(xp):
+        if wanted not in name:
+            continue
+        call = partial(once, jit(function), [give(x) for x in arrays], wait)
+        call()
+        call()
+        print(json.dumps([name, seconds(call)]), flush=True)
+
+
+def once(run: Callable[..., Any], arguments: list[Any], wait: Callable[[Any], Any]) -> None:
+    """One call, to its end."""
+    wait(run(*arguments))
+
+
+if __name__ == "__main__":
+    main()
