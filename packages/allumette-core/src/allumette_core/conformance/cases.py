@@ -67,13 +67,18 @@ _ANGLES = frozenset({"sin", "cos", "tan"})
 
 def cases(primitive: Primitive, dtype: DType, source: Source) -> list[Case]:
     """The cases of `primitive` with operands of `dtype`; empty if it does not take them."""
+    return list(_each(primitive, dtype, source))
+
+
+def _each(primitive: Primitive, dtype: DType, source: Source) -> Iterator[Case]:
     if (primitive.name, dtype.name) in _MEANINGLESS:
-        return []
-    made = _KINDS.get(primitive.name, _general)(primitive, dtype, source)
+        return
     try:
-        return [case for case in made if _is_allowed(case, source)]
+        for case in _KINDS.get(primitive.name, _general)(primitive, dtype, source):
+            if _is_allowed(case, source):
+                yield case
     except DTypeError:
-        return []
+        return
 
 
 def _is_allowed(case: Case, source: Source) -> bool:
@@ -309,4 +314,4 @@ TRIED: tuple[Primitive, ...] = tuple(p for p in PRIMITIVES.values() if p.name !=
 def takes(primitive: Primitive, dtype: DType) -> bool:
     """Whether there is a case of `primitive` with `dtype` at all, whatever a backend declares."""
     everything = Source(np.random.default_rng(0), Capabilities())
-    return bool(cases(primitive, as_dtype(dtype), everything))
+    return next(_each(primitive, as_dtype(dtype), everything), None) is not None

@@ -13,7 +13,7 @@ from .check import Check, Outcome, perform
 from .report import Run
 from .subject import Subject
 
-PASSED, FAILED, NOTHING_EXECUTED, UNAVAILABLE = 0, 1, 3, 4
+FAILED, WRONG_REQUEST, UNAVAILABLE = 1, 2, 4
 
 
 class Session:
@@ -49,8 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--allumette-backend=NAME is missing: which backend is tested?")
     try:
         session = _session(config, name)
-    except ArgumentError as error:
-        raise pytest.UsageError(str(error)) from None
+    except ArgumentError as error:  # pytest's own code for it is 4
+        pytest.exit(f"error: {error}", returncode=WRONG_REQUEST)
     except AllumetteError as error:
         pytest.exit(f"unavailable: {error}", returncode=UNAVAILABLE)
     config.stash[_KEY] = session
@@ -114,6 +114,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         report.write(run, Path(directory))
     if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not run.selected:
         session.exitstatus = run.exit_code()
+    elif exitstatus == pytest.ExitCode.INTERNAL_ERROR:  # 3, which means something else here
+        session.exitstatus = FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -37,9 +37,8 @@ _BY_PROGRAM = (
     "avals = [Aval(x.shape, x.dtype) for x in inputs]",
     "for p, at, params in steps: avals.append(Aval(*p.infer([avals[i] for i in at], params)))",
     "backend = open_backend({backend!r}); device = backend.devices()[0]",
-    "steps = tuple(Instruction(*s) for s in steps)",
-    "program = Program(tuple(avals), len(inputs), steps, (len(avals) - 1,))",
-    "run = backend.compile(program, device)",
+    "made = tuple(Instruction(*s) for s in steps)",
+    "run = backend.compile(Program(tuple(avals), len(inputs), made, (len(avals) - 1,)), device)",
 )
 _GOT_BY_PROGRAM = (
     "[backend.to_host(run([backend.from_host(x, device) for x in inputs])[0]) for _ in range(2)]"

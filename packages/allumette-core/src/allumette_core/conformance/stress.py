@@ -205,19 +205,6 @@ def too_large(subject: Subject) -> None:
     raise Fault(f"a value of 2**46 elements was answered with {type(made[0]).__name__}")
 
 
-def missing_input(subject: Subject) -> None:
-    """Too few buffers, or something that is none, is an error; the backend goes on."""
-    run = subject.compile(_program())
-    buffers = subject.upload(_arrays(subject, "missing"))
-    for wrong in (buffers[:1], [buffers[0], object()]):
-        try:
-            subject.download(run(wrong))
-        except Exception:  # noqa: BLE001
-            _still_works(subject, "a call without an input")
-            continue
-        raise Fault(f"a program of 2 inputs answered when it was given {len(wrong)} of them")
-
-
 class _Interrupted(BaseException):
     """What Ctrl-C would be in the main thread."""
 
@@ -314,6 +301,6 @@ BODIES: tuple[tuple[str, Callable[[Subject], None], *tuple[str, ...]], ...] = (
     ("many-calls", many_calls), ("alike-programs", alike_programs), ("inputs-intact", inputs_intact), ("donation", donation),
     ("donated-results", donated_results), ("deterministic", same_bits_again, "deterministic"),
     ("another-thread", another_thread), ("threads", threads, "thread_safe"),
-    ("flat-memory", flat_memory), ("too-large", too_large), ("missing-input", missing_input),
+    ("flat-memory", flat_memory), ("too-large", too_large),
     ("interrupted", interrupted), ("long-program", long_program), ("many-outputs", many_outputs),
 )  # fmt: skip
