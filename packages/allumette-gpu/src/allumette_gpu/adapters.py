@@ -1,6 +1,9 @@
 """Which graphics adapters there are, and in which order they are `gpu`, `gpu:1` ..."""
 
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -15,10 +18,25 @@ def find_adapters() -> tuple[Any, ...]:
 
     # OpenGL cannot run what we write, takes seconds to look for and complains about displays.
     set_instance_extras(backends=["Vulkan", "Metal", "DX12"])
-    found = [a for a in wgpu.gpu.enumerate_adapters_sync() if a.info["backend_type"] != "OpenGL"]
+    with _runtime_directory():
+        found = wgpu.gpu.enumerate_adapters_sync()
     wanted = os.environ.get("WGPU_ADAPTER_NAME", "").strip().lower()
     named = [a for a in found if wanted in adapter_name(a).lower()]
     return tuple(sorted(named, key=_rank))
+
+
+@contextmanager
+def _runtime_directory() -> Iterator[None]:
+    """Without one, Wayland's library prints an error for each adapter that is looked at."""
+    name = "XDG_RUNTIME_DIR"
+    missing = name not in os.environ
+    if missing:
+        os.environ[name] = tempfile.gettempdir()
+    try:
+        yield
+    finally:
+        if missing:
+            del os.environ[name]
 
 
 def adapter_name(adapter: Any) -> str:

@@ -1,5 +1,6 @@
 """Device memory: buffers by size class, kept for the next value of that class."""
 
+import heapq
 import itertools
 import threading
 from collections.abc import Callable
@@ -38,6 +39,9 @@ class Block:
     def __init__(self, raw: Any, size: int) -> None:
         self.raw, self.size, self.serial = raw, size, next(_serials)
 
+    def __lt__(self, other: "Block") -> bool:
+        return self.serial < other.serial
+
 
 class GpuBuffer:
     """A value on a device; its block goes back to the pool with it."""
@@ -59,6 +63,7 @@ class Pool:
 
     def __init__(self, create: Callable[[int], Any], largest: int) -> None:
         self._create, self.largest = create, largest
+        # The oldest first, so that a loop settles on the same buffers, and their bind groups are kept.
         self._free: dict[int, list[Block]] = {}
         self._free_bytes = 0
         self._lock = threading.RLock()  # a buffer may be collected while the lock is held
@@ -80,7 +85,7 @@ class Pool:
         with self._lock:
             free = self._free.get(wanted)
             if free:
-                block = free.pop()
+                block = heapq.heappop(free)
                 self._free_bytes -= wanted
             else:
                 block = self._made(wanted)
@@ -112,7 +117,7 @@ class Pool:
             if self._free_bytes + block.size > _KEPT_BYTES:
                 block.raw.destroy()
                 return
-            self._free.setdefault(block.size, []).append(block)
+            heapq.heappush(self._free.setdefault(block.size, []), block)
             self._free_bytes += block.size
 
     def trim(self) -> None:

@@ -3,7 +3,7 @@
 from allumette_core import primitives as P
 
 from ..wgsl.types import computed, literal
-from .base import Dispatch, Job, Shader
+from .base import Part, Job, Shader
 from .reduce import ALONE, Space
 
 
@@ -18,7 +18,7 @@ def _is_better(job: Job, core: int, a: str, b: str) -> str:
     return f"({plain} || (is_nan({a}) && !is_nan({b})))" if dtype.kind == "f" else plain
 
 
-def write(job: Job) -> list[Dispatch]:
+def write(job: Job) -> list[Part]:
     """One dispatch: a thread or a workgroup for each result."""
     (core,) = job.kernel.cores
     _, (source,), params = job.program.instructions[core - job.fusion.base]
@@ -52,8 +52,8 @@ def write(job: Job) -> list[Dispatch]:
 
 def _join(shader: Shader, core: int, kind: str, width: int) -> None:
     writer = shader.writer
-    shader.shared.append(f"var<workgroup> bests: array<{kind}, {width}>;")
-    shader.shared.append(f"var<workgroup> places: array<u32, {width}>;")
+    shader.share("bests", f"array<{kind}, {width}>")
+    shader.share("places", f"array<u32, {width}>")
     writer.line("bests[lane] = best; places[lane] = place;")
     writer.line("workgroupBarrier();")
     with writer.block(f"for (var half = {width // 2}u; half > 0u; half = half >> 1u) {{"):

@@ -9,12 +9,12 @@ from math import prod
 from allumette_core.dtypes import DType
 
 from ..wgsl.types import TYPES, loaded
-from .base import Dispatch, Job, Shader
+from .base import Part, Job, Shader
 
 RUN = 256
 
 
-def write(job: Job) -> list[Dispatch]:
+def write(job: Job) -> list[Part]:
     """A dispatch that sorts runs, and one for each merging pass."""
     return _Sort(job).write()
 
@@ -29,7 +29,7 @@ class _Sort:
         self.inner = prod(self.shape[self.axis + 1 :])
         self.rows = prod(self.shape[: self.axis]) * self.inner
 
-    def write(self) -> list[Dispatch]:
+    def write(self) -> list[Part]:
         passes = 0
         while RUN << passes < self.length:
             passes += 1
@@ -50,7 +50,7 @@ class _Sort:
         name = shader.bind(self.source, TYPES[self.dtype.name].stored, False)
         return loaded(f"{name}[base + {place} * {self.inner}u]", self.dtype)
 
-    def _runs(self, target: int) -> Dispatch:
+    def _runs(self, target: int) -> Part:
         """Sort runs of RUN elements: each thread counts what comes before its element."""
         shader, width = Shader(self.job, "sort"), self.job.limits.width
         writer, runs = shader.writer, -(-self.length // RUN)
@@ -71,7 +71,7 @@ class _Sort:
         writer.line(f"{name}[base + place * {self.inner}u] = i32(s);")
         return shader.finish(-(-self.rows * runs * RUN // width), width)
 
-    def _merge(self, source: int, target: int, run: int) -> Dispatch:
+    def _merge(self, source: int, target: int, run: int) -> Part:
         """Merge neighbouring sorted runs of `run` elements."""
         shader, width = Shader(self.job, "merge"), self.job.limits.width
         writer, step = shader.writer, self.inner

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from allumette_core.compiler.program import Program
 
 from ..plan.fuse import Fusion, Kernel
-from ..wgsl.library import included
 from ..wgsl.types import TYPES, kept
 from ..wgsl.values import Values
 from ..wgsl.writer import Index, Writer
 
 
-MOST_TURNS = 32768
+MOST_TURNS = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +33,18 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Dispatch:
-    """A shader, the values that it is bound to in order, and how many workgroups run."""
+class Part:
+    """What one kernel does in a dispatch: a body over `group` and `lane`, and what it needs.
+
+    `buffers` are values, each with its stored type and whether it is written, bound as b0, b1 ...
+    """
 
     name: str
-    source: str
-    buffers: tuple[int, ...]
-    groups: tuple[int, int, int]
+    body: str
+    shared: tuple[tuple[str, str], ...]
+    buffers: tuple[tuple[int, str, bool], ...]
+    groups: int
+    width: int
 
 
 class Temps:
@@ -77,7 +81,7 @@ class Shader:
         self.writer = Writer()
         self.values = Values(job.program, self.writer, self)
         self._bound: dict[int, tuple[str, str, bool]] = {}  # name, stored type, written
-        self.shared: list[str] = []
+        self._shared: list[tuple[str, str]] = []
 
     # ---- buffers
 
@@ -96,6 +100,10 @@ class Shader:
         name = known[0] if known else f"b{len(self._bound)}"
         self._bound[value] = (name, stored, written or (known is not None and known[2]))
         return name
+
+    def share(self, name: str, type_: str) -> None:
+        """Declare `name` in the memory of the workgroup."""
+        self._shared.append((name, type_))
 
     # ---- code
 
@@ -138,29 +146,8 @@ class Shader:
                 self.writer.line(f"let {name} = {far} + {copy * step}u;")
                 self.writer.lines += body
 
-    def finish(self, groups: int, width: int) -> Dispatch:
-        """The dispatch of `groups` workgroups of `width` invocations; `group` is their number."""
-        x = min(groups, self.job.limits.groups)
-        if groups > x:  # as even as can be
-            y = -(-groups // self.job.limits.groups)
-            x = -(-groups // y)
+    def finish(self, groups: int, width: int) -> Part:
+        """The part, which is `groups` workgroups of `width` invocations."""
+        buffers = tuple((v, stored, written) for v, (_, stored, written) in self._bound.items())
         body = self.writer.text()
-        library = included(body)
-        access = {True: "read_write", False: "read"}
-        lines = [
-            f"@group(0) @binding({i}) var<storage, {access[written]}> {name}: array<{stored}>;"
-            for i, (name, stored, written) in enumerate(self._bound.values())
-        ]
-        lines += self.shared
-        lines += [
-            f"@compute @workgroup_size({width})",
-            "fn main(@builtin(workgroup_id) group_id: vec3<u32>, "
-            "@builtin(local_invocation_index) lane: u32) {",
-            f"  let group = group_id.x + group_id.y * {x}u;",
-            *(["  zero = group_id.z;"] if "> zero:" in library else []),
-            body,
-            "}",
-        ]
-        code = "\n".join([library, *lines])
-        head = "enable f16;\n" if "f16" in code.replace("to_f16", "") or "f16(" in code else ""
-        return Dispatch(self.name, head + code, tuple(self._bound), (x, -(-groups // x), 1))
+        return Part(self.name, body, tuple(self._shared), buffers, groups, width)

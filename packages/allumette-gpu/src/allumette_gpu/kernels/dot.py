@@ -15,7 +15,7 @@ from allumette_core.shapes import Shape
 from ..plan.products import free_axes
 from ..wgsl.types import computed, kept, literal, loaded, rounded
 from ..wgsl.writer import Index
-from .base import Dispatch, Job, Shader
+from .base import Part, Job, Shader
 
 DEPTH = 16
 FEW_TILES = 64
@@ -58,7 +58,7 @@ class Product:
         return Index(shader.writer, self.shapes[side], axes=axes)
 
 
-def write(job: Job) -> list[Dispatch]:
+def write(job: Job) -> list[Part]:
     """One dispatch, or two."""
     (core,) = job.kernel.cores
     _, (lhs, rhs), params = job.program.instructions[core - job.fusion.base]
@@ -89,7 +89,7 @@ class _Tiles:
             return 1
         return max(1, min(-(-self.k // SHORT), 4 * FEW_TILES // tiles))
 
-    def write(self) -> list[Dispatch]:
+    def write(self) -> list[Part]:
         if self.pieces == 1:
             shader = Shader(self.job, "product")
             self._accumulate(shader)
@@ -130,7 +130,7 @@ class _Tiles:
         writer = shader.writer
         pad = self.tile + 1 if self.each == 1 else self.tile
         for name in ("left", "right"):
-            shader.shared.append(f"var<workgroup> {name}: array<{self.type}, {DEPTH * pad}>;")
+            shader.share(f"{name}", f"array<{self.type}, {DEPTH * pad}>")
         with shader.loop("k", "end", "first", DEPTH, self.k // DEPTH):
             self._load(shader, "left", 0, "row", self.m, pad)
             self._load(shader, "right", 1, "column", self.n, pad)
@@ -204,7 +204,7 @@ class _Tiles:
         shader.writer.remember((self.core, index.key), text)
         shader.store(index)
 
-    def _partial(self) -> Dispatch:
+    def _partial(self) -> Part:
         shader = Shader(self.job, "product pieces")
         self._accumulate(shader)
         size = self.batch * self.m * self.n
@@ -217,7 +217,7 @@ class _Tiles:
         self._each(shader, keep)
         return shader.finish(self._groups(), self.side**2)
 
-    def _final(self) -> Dispatch:
+    def _final(self) -> Part:
         """Add up the pieces, in their order."""
         shader, width = Shader(self.job, "product sum"), self.job.limits.width
         writer, size = shader.writer, self.batch * self.m * self.n

@@ -2,10 +2,10 @@
 
 from math import prod
 
-from .base import Dispatch, Job, Shader
+from .base import Part, Job, Shader
 
 
-def write(job: Job) -> list[Dispatch]:
+def write(job: Job) -> list[Part]:
     """One dispatch."""
     shader, width = Shader(job, "map"), job.limits.width
     size = prod(job.kernel.shape)

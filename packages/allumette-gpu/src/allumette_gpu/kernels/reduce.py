@@ -8,7 +8,7 @@ from allumette_core.shapes import Shape
 
 from ..wgsl.types import TYPES, kept, loaded, rounded
 from ..wgsl.writer import Index
-from .base import Dispatch, Job, Shader
+from .base import Part, Job, Shader
 from .folds import Fold
 
 ALONE = 128  # elements that one thread folds up without help
@@ -65,7 +65,7 @@ class Space:
         return Index(shader.writer, self.shape, axes=axes)
 
 
-def write(job: Job) -> list[Dispatch]:
+def write(job: Job) -> list[Part]:
     """One dispatch, or two."""
     first = job.kernel.cores[0]
     _, inputs, params = job.program.instructions[first - job.fusion.base]
@@ -102,7 +102,7 @@ class _Reduction:
     def _shared(self, shader: Shader) -> None:
         width = self.job.limits.width
         for k, fold in enumerate(self.folds):
-            shader.shared.append(f"var<workgroup> shared{k}: array<{fold.type}, {width}>;")
+            shader.share(f"shared{k}", f"array<{fold.type}, {width}>")
 
     def _fold(
         self, shader: Shader, space: Space, out: str, bounds: Bounds, read: Read
@@ -138,7 +138,7 @@ class _Reduction:
             shader.values.writer.remember((core, index.key), shader.writer.let(text))
         shader.store(index)
 
-    def direct(self) -> Dispatch:
+    def direct(self) -> Part:
         """Everything in one dispatch."""
         shader = Shader(self.job, "reduce")
         return self._whole(shader, self.space, self._inputs(shader))
@@ -146,7 +146,7 @@ class _Reduction:
     def _inputs(self, shader: Shader) -> Read:
         return lambda k, index: shader.values.at(self.inputs[k], index)
 
-    def _whole(self, shader: Shader, space: Space, read: Read) -> Dispatch:
+    def _whole(self, shader: Shader, space: Space, read: Read) -> Part:
         width, count = self.job.limits.width, self.space.count
         together = space.depth > ALONE and (space.rows or count < FEW_GROUPS)
         if not together:
@@ -168,7 +168,7 @@ class _Reduction:
         if groups > self.job.limits.groups:
             shader.writer.line(f"if (group >= {groups}u) {{ return; }}")
 
-    def partial(self) -> Dispatch:
+    def partial(self) -> Part:
         """The results of each piece, side by side in a buffer [piece, result]."""
         shader, width = Shader(self.job, "reduce pieces"), self.job.limits.width
         count, depth = self.space.count, self.space.depth
@@ -207,7 +207,7 @@ class _Reduction:
             name = shader.bind(temp, stored.stored, True)
             shader.writer.line(f"{name}[place] = {kept(result, fold.wide)};")
 
-    def final(self) -> Dispatch:
+    def final(self) -> Part:
         """Combine the pieces."""
         shader = Shader(self.job, "reduce")
         names = [

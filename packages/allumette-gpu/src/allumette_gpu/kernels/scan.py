@@ -4,7 +4,7 @@ from math import prod
 
 from ..wgsl.types import TYPES, kept, rounded
 from ..wgsl.writer import Index
-from .base import Dispatch, Job, Shader
+from .base import Part, Job, Shader
 from .folds import Fold
 
 ALONE = 64
@@ -22,7 +22,7 @@ class _Scan:
         self.inner = prod(self.shape[self.axis + 1 :])
         self.rows = prod(self.shape[: self.axis]) * self.inner
 
-    def write(self) -> Dispatch:
+    def write(self) -> Part:
         shader, width = Shader(self.job, "scan"), self.job.limits.width
         self.turns = self.length
         if self.length <= ALONE or self.rows >= 1024:
@@ -51,11 +51,11 @@ class _Scan:
                 text = rounded("sum", dtype) if dtype.kind == "f" else "sum"
                 shader.writer.line(f"{name}[{number}] = {kept(text, dtype)};")
 
-    def _together(self, shader: Shader, width: int) -> Dispatch:
+    def _together(self, shader: Shader, width: int) -> Part:
         """Each thread has a piece of the row; what comes before it is scanned in shared memory."""
         writer, piece = shader.writer, -(-self.length // width)
         self.turns = piece
-        shader.shared.append(f"var<workgroup> sums: array<{self.fold.type}, {width}>;")
+        shader.share("sums", f"array<{self.fold.type}, {width}>")
         if self.rows > self.job.limits.groups:
             writer.line(f"if (group >= {self.rows}u) {{ return; }}")
         writer.line("let row = group;")
@@ -79,6 +79,6 @@ class _Scan:
         return shader.finish(self.rows, width)
 
 
-def write(job: Job) -> list[Dispatch]:
+def write(job: Job) -> list[Part]:
     """One dispatch."""
     return [_Scan(job).write()]

@@ -10,10 +10,10 @@ from allumette_core.dtypes import DType
 
 from ..wgsl.types import TYPES, computed, rounded
 from ..wgsl.writer import Index
-from .base import Dispatch, Job, Shader
+from .base import Part, Job, Shader
 
 
-def write(job: Job) -> list[Dispatch]:
+def write(job: Job) -> list[Part]:
     """One dispatch, over the elements of the result."""
     (core,) = job.kernel.cores
     _, (x, indices, updates, order), params = job.program.instructions[core - job.fusion.base]

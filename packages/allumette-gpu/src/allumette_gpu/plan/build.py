@@ -1,17 +1,19 @@
 """The plan of a program: its dispatches in order, and which memory each of their buffers is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby, zip_longest
 from math import prod
 
 from allumette_core.compiler.program import Program
 
 from ..kernels import argreduce, argsort, dot, map, reduce, scan, scatter
-from ..kernels.base import Dispatch, Job, Limits, Temps
+from ..kernels.base import Job, Limits, Part, Temps
+from ..kernels.dispatch import Dispatch, assemble, grouped
 from ..wgsl.types import stored_bytes
 from .fuse import fuse
 
-_WRITERS: dict[str, Callable[[Job], list[Dispatch]]] = {
+_WRITERS: dict[str, Callable[[Job], list[Part]]] = {
     "map": map.write, "reduce": reduce.write, "argreduce": argreduce.write, "dot": dot.write,
     "scan": scan.write, "argsort": argsort.write, "scatter": scatter.write,
 }  # fmt: skip
@@ -43,10 +45,11 @@ def build(program: Program, limits: Limits) -> Plan:
     """The plan of a prepared program."""
     fusion = fuse(program, limits.buffers)
     temps = Temps(len(program.avals))
-    dispatches: list[Dispatch] = []
-    for kernel in fusion.kernels:
-        if prod(kernel.shape):  # nothing is to be computed for values without elements
-            dispatches += _WRITERS[kernel.core](Job(fusion, kernel, limits, temps))
+    dispatches = [
+        assemble(parts, limits)
+        for _, kernels in groupby(fusion.kernels, lambda kernel: kernel.level)
+        for parts in _level([Job(fusion, kernel, limits, temps) for kernel in kernels])
+    ]
     made = tuple(dict.fromkeys(v for v in program.outputs if v >= program.num_inputs))
     sizes = [stored_bytes(prod(aval.shape), aval.dtype) for aval in program.avals] + temps.sizes
     fixed = {v: i for i, v in enumerate((*range(program.num_inputs), *made))}
@@ -55,6 +58,19 @@ def build(program: Program, limits: Limits) -> Plan:
     steps = tuple(Step(d, tuple(numbers[b] for b in d.buffers)) for d in dispatches)
     outputs = tuple(fixed[v] for v in program.outputs)
     return Plan(program, steps, made, tuple(slot_sizes), outputs)
+
+
+def _level(jobs: list[Job]) -> Iterator[list[Part]]:
+    """The parts of kernels that do not depend on one another: first parts, then second parts ..."""
+    stages = zip_longest(
+        *(
+            _WRITERS[job.kernel.core](job)
+            for job in jobs
+            if prod(job.kernel.shape)  # there is nothing to do for values without elements
+        )
+    )
+    for stage in stages:
+        yield from grouped((part for part in stage if part), jobs[0].limits)
 
 
 def _slots(

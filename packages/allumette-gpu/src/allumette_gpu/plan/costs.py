@@ -4,7 +4,7 @@ from allumette_core import primitives as P
 from allumette_core.compiler.program import Program
 from allumette_core.primitives import Kind
 
-CHEAP = 4
+CHEAP = 8
 """So much arithmetic is repeated rather than stored."""
 LARGEST = 160
 """What is larger gets memory, so that code stays short."""
@@ -14,6 +14,8 @@ _SLOW = frozenset(
     + (P.tanh, P.asinh, P.acosh, P.atanh, P.erf, P.logistic, P.atan2, P.pow_, P.mod, P.floordiv)
     + (P.random_bits, P.gather, P.concat)
 )
+_FREE = (P.full, P.iota, P.reshape, P.permute, P.broadcast, P.slice_, P.flip, P.windows, P.alias)
+_OWN = dict.fromkeys(_SLOW, 8) | dict.fromkeys(_FREE, 0)
 Cone = dict[int, int]  # the instructions that a value is computed from, and their costs
 
 
@@ -26,7 +28,7 @@ def costs(program: Program, heavy: frozenset[int], forced: frozenset[int]) -> li
     cones: list[Cone] = [{i: 0} for i in range(base)]
     totals = [0] * base
     for value, instruction in enumerate(program.instructions, base):
-        own = 8 if instruction.primitive in _SLOW else 1
+        own = _OWN.get(instruction.primitive, 1)
         if value in heavy:
             cone = {value: 0}
         elif instruction.primitive.kind is Kind.ELEMENTWISE:
@@ -34,8 +36,9 @@ def costs(program: Program, heavy: frozenset[int], forced: frozenset[int]) -> li
             for source in instruction.inputs:
                 cone.update(cones[source])
         else:
-            free = instruction.primitive in (P.full, P.reshape)
-            cone = {value: sum(totals[i] for i in instruction.inputs) + (0 if free else own)}
+            # Inputs that have memory cost nothing here, whatever it costs to make them.
+            below = (sum(cones[i].values()) for i in instruction.inputs)
+            cone = {value: sum(below) + own}
         totals.append(sum(cone.values()))
         if value in forced or totals[value] > LARGEST:
             cone = {value: 0}

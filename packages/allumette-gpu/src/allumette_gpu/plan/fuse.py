@@ -19,6 +19,7 @@ from .prepare import HEAVY, scatter_ordered
 
 MOST_CORES = 4
 LARGEST_EPILOGUE = 64
+MOST_REPEATED = 16  # operations for each element that a product reads
 _REDUCTIONS = frozenset((P.sum_, P.prod, P.max_, P.min_))
 
 
@@ -49,6 +50,8 @@ class Fusion:
             if i.primitive in HEAVY or i.primitive is scatter_ordered
         )
         self.costs = costs(program, self.heavy, forced)
+        # What is used after a root is cheaper than it seemed before the roots were known.
+        self.costs = costs(program, self.heavy, forced | self._roots())
         self.roots = self._roots()
         self.kernels: list[Kernel] = []
         self.kernel_of: dict[int, Kernel] = {}
@@ -93,8 +96,14 @@ class Fusion:
         if self.costs[source] <= CHEAP:
             return False
         if primitive is P.dot_general or primitive.kind is Kind.SCAN:
-            return True
+            return self._reads(value) * self.costs[source] > MOST_REPEATED
         return value not in self.heavy and self.size(value) >= 4 * self.size(source) > 0
+
+    def _reads(self, value: int) -> int:
+        """About how often a product or a scan reads each element of its operands."""
+        instruction = self.program.instructions[value - self.base]
+        sizes = [self.size(i) for i in instruction.inputs]
+        return 2 if len(sizes) == 1 else 1 + self.size(value) // (64 * max(1, min(sizes)))
 
     # ---- what is computed together
 
@@ -107,7 +116,9 @@ class Fusion:
         while stack:
             value, aligned = stack.pop()
             instruction = self.program.instructions[value - self.base]
-            aligned = aligned and instruction.primitive.kind is Kind.ELEMENTWISE
+            aligned = aligned and (
+                instruction.primitive.kind is Kind.ELEMENTWISE or instruction.primitive is P.reshape
+            )
             for source in instruction.inputs:
                 here = aligned and self.program.avals[source].shape == shape
                 if source < self.base or source in self.roots:

@@ -1,0 +1,94 @@
+"""From parts to shaders: parts that do not depend on one another run side by side in one dispatch."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..wgsl.library import included
+from .base import Limits, Part
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """A shader, the values that it is bound to in order, and how many workgroups run."""
+
+    name: str
+    source: str
+    buffers: tuple[int, ...]
+    groups: tuple[int, int, int]
+
+
+def grouped(parts: Iterable[Part], limits: Limits) -> list[list[Part]]:
+    """Independent `parts` in as few dispatches as the limits allow."""
+    found: list[list[Part]] = []
+    for part in parts:
+        for group in found:
+            buffers = {b[0] for p in (*group, part) for b in p.buffers}
+            if group[0].width == part.width and len(buffers) <= limits.buffers:
+                if _shared_bytes([*group, part]) <= limits.shared_bytes:
+                    group.append(part)
+                    break
+        else:
+            found.append([part])
+    return found
+
+
+def _shared_bytes(parts: Sequence[Part]) -> int:
+    """At most; elements of 8 bytes are the largest."""
+    sizes = [int(type_.split(",")[1].strip(" >")) for p in parts for _, type_ in p.shared]
+    return 8 * sum(sizes)
+
+
+def assemble(parts: Sequence[Part], limits: Limits) -> Dispatch:
+    """The shader of `parts`, which take their workgroups one after another."""
+    bound: dict[int, tuple[str, bool]] = {}
+    for value, stored, written in (b for part in parts for b in part.buffers):
+        bound[value] = (stored, written or bound.get(value, ("", False))[1])
+    places = {value: i for i, value in enumerate(bound)}
+    total = sum(part.groups for part in parts)
+    rows = -(-total // limits.groups)
+    across = -(-total // rows)
+    body = "\n".join(_function(k, part, places) for k, part in enumerate(parts))
+    library = included(body)
+    code = "\n".join([library, *_bindings(bound), body, *_main(parts, across, library)])
+    head = "enable f16;\n" if re.search(r"\bf16\b", code) else ""
+    name = ", ".join(dict.fromkeys(part.name for part in parts))
+    return Dispatch(name, head + code, tuple(bound), (across, rows, 1))
+
+
+def _bindings(bound: dict[int, tuple[str, bool]]) -> list[str]:
+    access = {True: "read_write", False: "read"}
+    return [
+        f"@group(0) @binding({i}) var<storage, {access[written]}> b{i}: array<{stored}>;"
+        for i, (stored, written) in enumerate(bound.values())
+    ]
+
+
+def _function(number: int, part: Part, places: dict[int, int]) -> str:
+    """The body of a part as a function, with names that no other part has."""
+    names = {f"b{i}": f"b{places[value]}" for i, (value, _, _) in enumerate(part.buffers)}
+    names |= {name: f"{name}_{number}" for name, _ in part.shared}
+    body = part.body
+    if names:
+        words = re.compile(rf"\b({'|'.join(names)})\b")
+        body = words.sub(lambda found: names[found[1]], body)
+    shared = [f"var<workgroup> {names[name]}: {type_};\n" for name, type_ in part.shared]
+    return f"{''.join(shared)}fn part{number}(group: u32, lane: u32) {{\n{body}\n}}"
+
+
+def _main(parts: Sequence[Part], across: int, library: str) -> list[str]:
+    lines = [
+        f"@compute @workgroup_size({parts[0].width})",
+        "fn main(@builtin(workgroup_id) group_id: vec3<u32>, "
+        "@builtin(local_invocation_index) lane: u32) {",
+        f"  let group = group_id.x + group_id.y * {across}u;",
+    ]
+    if "> zero:" in library:
+        lines.append("  zero = group_id.z;")
+    start = 0
+    for number, part in enumerate(parts):
+        end, word = start + part.groups, "else if" if number else "if"
+        own = f"group - {start}u" if start else "group"
+        lines.append(f"  {word} (group < {end}u) {{ part{number}({own}, lane); }}")
+        start = end
+    return [*lines, "}"]
