@@ -60,6 +60,12 @@ def program(arrays: Sequence[Array], *steps: Step, outputs: Sequence[int] = ()) 
     return Program(tuple(avals), len(arrays), tuple(made), tuple(outputs or [len(avals) - 1]))
 
 
+@pytest.fixture
+def build_program() -> Callable[..., Program]:
+    """Builds the program of steps (primitive, inputs, params) on inputs like some arrays."""
+    return program
+
+
 Run = Callable[..., list[Array]]
 
 
@@ -79,9 +85,7 @@ def both() -> Run:
         arrays: Sequence[Array], *steps: Step, outputs: Sequence[int] = ()
     ) -> list[tuple[Array, Array]]:
         made = program(arrays, *steps, outputs=outputs)
-        return list(
-            zip(_run("gpu", arrays, made), _run("numpy", arrays, made), strict=True)
-        )
+        return list(zip(_run("gpu", arrays, made), _run("numpy", arrays, made), strict=True))
 
     return run
 

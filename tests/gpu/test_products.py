@@ -25,7 +25,16 @@ def path(request: pytest.FixtureRequest, device: Any, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(
     ("m", "k", "n"),
-    [(5, 6, 7), (16, 16, 16), (17, 33, 65), (3, 700, 5), (64, 5, 64), (1, 9, 9), (9, 9, 1), (7, 0, 3)],
+    [
+        (5, 6, 7),
+        (16, 16, 16),
+        (17, 33, 65),
+        (3, 700, 5),
+        (64, 5, 64),
+        (1, 9, 9),
+        (9, 9, 1),
+        (7, 0, 3),
+    ],
 )
 def test_shapes(same: Same, path: str, m: int, k: int, n: int) -> None:
     same([whole(m, k), whole(k, n)], ("dot_general", (0, 1), PLAIN))

@@ -32,12 +32,24 @@ def test_sums_of_exact_numbers(same: Same, size: int, axes: tuple[int, ...]) -> 
 def test_what_needs_elements(same: Same, size: int) -> None:
     x = some((2, size))
     same([x], ("max", (0,), ((1,),)), ("argmin", (0,), ((1,),)), outputs=(1, 2))
-    same([x], ("cumsum", (0,), (1,)), ("argsort", (0,), (1,)), ("sort", (0,), (1,)), outputs=(1, 2, 3))
+    same(
+        [x],
+        ("cumsum", (0,), (1,)),
+        ("argsort", (0,), (1,)),
+        ("sort", (0,), (1,)),
+        outputs=(1, 2, 3),
+    )
 
 
 def test_more_elements_than_the_grid_has_invocations(same: Same) -> None:
     x = np.arange(GRID, dtype=np.int32)
-    same([x], ("add", (0, 0), ()), ("max", (1,), ((0,),)), ("argmax", (0,), ((0,),)), outputs=(1, 2, 3))
+    same(
+        [x],
+        ("add", (0, 0), ()),
+        ("max", (1,), ((0,),)),
+        ("argmax", (0,), ((0,),)),
+        outputs=(1, 2, 3),
+    )
 
 
 def test_long_rows_and_columns(same: Same) -> None:

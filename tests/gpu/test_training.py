@@ -1,4 +1,4 @@
-"""The original's network, 2-50-50-1: the same loss as the reference, in few dispatches and one submit."""
+"""The original's network, 2-50-50-1: the reference's loss, in few dispatches and one submit."""
 
 from typing import Any
 

@@ -71,5 +71,3 @@ class GpuBackend(Backend):
 
     def memory(self, device: str) -> MemoryStats:
         return self.device(device).pool.stats()
-
-

@@ -8,6 +8,7 @@ from typing import Any
 from allumette_core.compiler.program import Program
 from allumette_core.profile import recorders
 
+from . import native
 from .device import Device
 from .memory import Block, GpuBuffer
 from .plan.build import Plan
@@ -27,7 +28,7 @@ class GpuExecutable:
         inputs = plan.program.avals[: plan.program.num_inputs]
         sizes = [stored_bytes(prod(a.shape), a.dtype) for a in (*inputs, *self._avals)]
         self._sizes = [max(n, 16) for n in (*sizes, *plan.temps)]
-        self._bound: OrderedDict[tuple[int, ...], list[Any]] = OrderedDict()
+        self._bound: OrderedDict[tuple[int, ...], native.Recorded] = OrderedDict()
 
     def __call__(self, buffers: Sequence[GpuBuffer]) -> list[GpuBuffer]:
         device = self.device
@@ -50,25 +51,26 @@ class GpuExecutable:
         groups = self._bind_groups(blocks)
         device = self.device
         with device.errors("running a program"):
-            encoder = device.raw.create_command_encoder()
-            passing = encoder.begin_compute_pass()
-            for step, pipeline, group in zip(
-                self.plan.steps, self._pipelines, groups, strict=True
-            ):
-                passing.set_pipeline(pipeline)
-                passing.set_bind_group(0, group)
-                passing.dispatch_workgroups(*step.dispatch.groups)
-            passing.end()
-            device.raw.queue.submit([encoder.finish()])
+            if device.checked:
+                self._run_checked(groups)
+            else:
+                native.replay(device.raw, groups)
         device.counters.dispatches += len(groups)
         device.counters.submits += 1
 
-    def _bind_groups(self, blocks: list[Block]) -> list[Any]:
+    def _run_checked(self, groups: native.Recorded) -> None:
+        """One submit a dispatch, each waited for, so that an error names its kernel."""
+        for step, recorded in zip(self.plan.steps, groups, strict=True):
+            with self.device.errors(f"kernel {step.dispatch.name!r}", step.dispatch.source):
+                native.replay_publicly(self.device.raw, [recorded])
+                self.device.raw._poll_wait()
+
+    def _bind_groups(self, blocks: list[Block]) -> native.Recorded:
         key = tuple([block.serial for block in blocks])
         groups = self._bound.get(key)
         if groups is None:
             groups = [
-                self._bind_group(step.buffers, pipeline, blocks)
+                (pipeline, self._bind_group(step.buffers, pipeline, blocks), step.dispatch.groups)
                 for step, pipeline in zip(self.plan.steps, self._pipelines, strict=True)
             ]
             self._bound[key] = groups

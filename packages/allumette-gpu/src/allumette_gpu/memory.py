@@ -63,7 +63,7 @@ class Pool:
 
     def __init__(self, create: Callable[[int], Any], largest: int) -> None:
         self._create, self.largest = create, largest
-        # The oldest first, so that a loop settles on the same buffers, and their bind groups are kept.
+        # The oldest is taken first, so that a loop settles on the same buffers and bind groups.
         self._free: dict[int, list[Block]] = {}
         self._free_bytes = 0
         self._lock = threading.RLock()  # a buffer may be collected while the lock is held
@@ -97,11 +97,11 @@ class Pool:
     def _made(self, size: int) -> Block:
         try:
             raw = self._create(size)
-        except Exception as first:
+        except Exception as first:  # noqa: BLE001  # drivers have many ways to say it
             self.trim()
             try:
                 raw = self._create(size)
-            except Exception:
+            except Exception:  # noqa: BLE001
                 raise BackendError(
                     f"gpu: out of memory: {size:,} bytes were asked for with {self.live_bytes:,} "
                     f"in use; free tensors or use smaller batches ({first})"

@@ -4,9 +4,7 @@ from allumette_core.backend.hooks import hookimpl
 from allumette_core.backend.spec import Backend, BackendInfo, Capabilities, Unavailable
 
 # What every adapter has; an open backend adds what its adapter has besides.
-PORTABLE = frozenset(
-    ("bool", "int8", "int16", "int32", "uint8", "uint16", "uint32", "float32")
-)
+PORTABLE = frozenset(("bool", "int8", "int16", "int32", "uint8", "uint16", "uint32", "float32"))
 CAPABILITIES = Capabilities(
     dtypes=PORTABLE,
     max_elements=2**29,  # indices are 32-bit, and a value is one binding
@@ -28,10 +26,14 @@ def allumette_probe(name: str) -> Unavailable | None:
     """Unavailable where no driver offers an adapter."""
     from .adapters import find_adapters
 
-    return None if find_adapters() else Unavailable(
-        "no Vulkan, Metal or DX12 adapter was found",
-        "install the graphics driver, or Mesa's software one: "
-        "apt-get install mesa-vulkan-drivers libvulkan1",
+    return (
+        None
+        if find_adapters()
+        else Unavailable(
+            "no Vulkan, Metal or DX12 adapter was found",
+            "install the graphics driver, or Mesa's software one: "
+            "apt-get install mesa-vulkan-drivers libvulkan1",
+        )
     )
 
 

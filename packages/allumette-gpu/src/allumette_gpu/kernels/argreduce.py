@@ -3,7 +3,7 @@
 from allumette_core import primitives as P
 
 from ..wgsl.types import computed, literal
-from .base import Part, Job, Shader
+from .base import Job, Part, Shader
 from .reduce import ALONE, Space
 
 

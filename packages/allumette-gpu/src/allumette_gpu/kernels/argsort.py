@@ -9,7 +9,7 @@ from math import prod
 from allumette_core.dtypes import DType
 
 from ..wgsl.types import TYPES, loaded
-from .base import Part, Job, Shader
+from .base import Job, Part, Shader
 
 RUN = 256
 
@@ -65,8 +65,8 @@ class _Sort:
         writer.line("var place = start;")
         with shader.loop("o", "end", "start"):
             writer.line(f"let other = {self._key(shader, 'o')};")
-            before = f"{less(self.dtype, 'other', 'own')} || (o < s && !{less(self.dtype, 'own', 'other')})"
-            writer.line(f"if ({before}) {{ place += 1u; }}")
+            smaller, larger = (less(self.dtype, *p) for p in (("other", "own"), ("own", "other")))
+            writer.line(f"if ({smaller} || (o < s && !{larger})) {{ place += 1u; }}")
         name = shader.bind(target, "i32", True)
         writer.line(f"{name}[base + place * {self.inner}u] = i32(s);")
         return shader.finish(-(-self.rows * runs * RUN // width), width)

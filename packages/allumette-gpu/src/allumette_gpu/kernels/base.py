@@ -11,7 +11,6 @@ from ..wgsl.types import TYPES, kept
 from ..wgsl.values import Values
 from ..wgsl.writer import Index, Writer
 
-
 MOST_TURNS = 30_000
 
 

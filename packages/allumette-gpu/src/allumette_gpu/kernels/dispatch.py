@@ -1,4 +1,4 @@
-"""From parts to shaders: parts that do not depend on one another run side by side in one dispatch."""
+"""From parts to shaders: parts that do not depend on one another run side by side."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -24,10 +24,11 @@ def grouped(parts: Iterable[Part], limits: Limits) -> list[list[Part]]:
     for part in parts:
         for group in found:
             buffers = {b[0] for p in (*group, part) for b in p.buffers}
-            if group[0].width == part.width and len(buffers) <= limits.buffers:
-                if _shared_bytes([*group, part]) <= limits.shared_bytes:
-                    group.append(part)
-                    break
+            fits = len(buffers) <= limits.buffers
+            fits = fits and _shared_bytes([*group, part]) <= limits.shared_bytes
+            if fits and group[0].width == part.width:
+                group.append(part)
+                break
         else:
             found.append([part])
     return found

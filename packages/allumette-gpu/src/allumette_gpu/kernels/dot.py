@@ -1,4 +1,4 @@
-"""Products of matrices: a workgroup computes a tile of the result, each thread a few of its elements.
+"""Products of matrices: a workgroup computes a tile of the result, a thread a few elements of it.
 
 Both operands are read through shared memory, a slab of `DEPTH` terms at a time. Transposed operands
 and views cost nothing: they are in the index. Where there are few tiles, the terms are cut into
@@ -15,7 +15,7 @@ from allumette_core.shapes import Shape
 from ..plan.products import free_axes
 from ..wgsl.types import computed, kept, literal, loaded, rounded
 from ..wgsl.writer import Index
-from .base import Part, Job, Shader
+from .base import Job, Part, Shader
 
 DEPTH = 16
 FEW_TILES = 64
@@ -24,7 +24,7 @@ SHORT = 512  # terms that are not worth cutting
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """result[batch, m, n] = sum over k of lhs[batch, m, k] rhs[batch, k, n], with the axes of each."""
+    """result[batch, m, n] = sum over k of lhs[batch, m, k] rhs[batch, k, n], and their axes."""
 
     lhs: int
     rhs: int
@@ -71,7 +71,11 @@ class _Tiles:
         self.job, self.core, self.product = job, core, product
         self.dtype = job.program.avals[core].dtype
         self.type = computed(self.dtype)
-        self.batch, self.m, self.n = prod(product.batch), prod(product.free(0)), prod(product.free(1))
+        self.batch, self.m, self.n = (
+            prod(product.batch),
+            prod(product.free(0)),
+            prod(product.free(1)),
+        )
         self.k = prod(product.terms)
         self.side = 16 if job.limits.invocations >= 256 else 8  # threads along a side of a tile
         large = self.batch * self.m * self.n >= 256 * 256 and min(self.m, self.n) >= 32
@@ -162,9 +166,7 @@ class _Tiles:
                 for j in range(self.each):
                     writer.line(f"s_{i}_{j} += x{i} * y{j};")
 
-    def _load(
-        self, shader: Shader, name: str, side: int, corner: str, size: int, pad: int
-    ) -> None:
+    def _load(self, shader: Shader, name: str, side: int, corner: str, size: int, pad: int) -> None:
         """Fill a slab of shared memory, with 0 outside of the operand.
 
         Neighbouring threads read neighbouring elements: along the axis that is innermost.

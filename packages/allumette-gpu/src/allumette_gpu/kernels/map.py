@@ -2,7 +2,7 @@
 
 from math import prod
 
-from .base import Part, Job, Shader
+from .base import Job, Part, Shader
 
 
 def write(job: Job) -> list[Part]:

@@ -8,7 +8,7 @@ from allumette_core.shapes import Shape
 
 from ..wgsl.types import TYPES, kept, loaded, rounded
 from ..wgsl.writer import Index
-from .base import Part, Job, Shader
+from .base import Job, Part, Shader
 from .folds import Fold
 
 ALONE = 128  # elements that one thread folds up without help
@@ -104,9 +104,7 @@ class _Reduction:
         for k, fold in enumerate(self.folds):
             shader.share(f"shared{k}", f"array<{fold.type}, {width}>")
 
-    def _fold(
-        self, shader: Shader, space: Space, out: str, bounds: Bounds, read: Read
-    ) -> None:
+    def _fold(self, shader: Shader, space: Space, out: str, bounds: Bounds, read: Read) -> None:
         """Accumulators acc0, acc1 ... of the elements in `bounds` (start, end, step)."""
         writer = shader.writer
         for k, fold in enumerate(self.folds):

@@ -4,7 +4,7 @@ from math import prod
 
 from ..wgsl.types import TYPES, kept, rounded
 from ..wgsl.writer import Index
-from .base import Part, Job, Shader
+from .base import Job, Part, Shader
 from .folds import Fold
 
 ALONE = 64

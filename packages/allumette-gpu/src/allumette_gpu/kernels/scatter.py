@@ -1,7 +1,7 @@
 """Scatter without races: each element finds the updates meant for it among the sorted indices.
 
-They are one run of the order, which is stable: they are added in the order in which they were given,
-on every device and every run; of those that are set, the last one counts.
+They are one run of the order, which is stable: they are added in the order in which they were
+given, on every device and every run; of those that are set, the last one counts.
 """
 
 from math import prod
@@ -10,7 +10,7 @@ from allumette_core.dtypes import DType
 
 from ..wgsl.types import TYPES, computed, rounded
 from ..wgsl.writer import Index
-from .base import Part, Job, Shader
+from .base import Job, Part, Shader
 
 
 def write(job: Job) -> list[Part]:

@@ -21,7 +21,7 @@ _WRITERS: dict[str, Callable[[Job], list[Part]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A dispatch on buffers: inputs, then outputs, then temporaries of the plan, numbered in a row."""
+    """A dispatch on buffers, which are numbered: inputs, outputs, temporaries of the plan."""
 
     dispatch: Dispatch
     buffers: tuple[int, ...]

@@ -30,7 +30,7 @@ def _needs(name: str) -> frozenset[str]:
 
 
 def included(code: str) -> str:
-    """The definitions that `code` uses, directly or not, in the order in which they were written."""
+    """The definitions that `code` uses, directly or not, in the order of the modules."""
     wanted: set[str] = set()
     stack: list[str] = [*(set(_WORD.findall(code)) & _pieces().keys())]
     while stack:

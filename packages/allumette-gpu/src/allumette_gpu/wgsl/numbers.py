@@ -1,8 +1,8 @@
 """Floating-point building blocks.
 
 WGSL lets an implementation assume that there is no NaN, so that NaN is told by its bits. It also
-lets a * b + c be fused or not, and drivers take (1 + x) - 1 for x: where a rounding error matters, the
-rounded number goes through `exact`, which no compiler sees through, for `zero` is known at run time.
+lets a * b + c be fused or not, and drivers take (1 + x) - 1 for x: where a rounding error matters,
+the rounded number goes through `exact`, which no compiler sees through: `zero` is known late.
 """
 
 SOURCE = """
@@ -40,11 +40,17 @@ fn sign_f32(x: f32) -> f32 {
   return select(select(select(0.0f, -1.0f, x < 0.0f), 1.0f, x > 0.0f), x, is_nan(x));
 }
 
-fn floor_f32(x: f32) -> f32 { return select(with_sign(floor(x), x), x, abs(x) >= 8388608.0f || is_nan(x)); }
+fn floor_f32(x: f32) -> f32 {
+  return select(with_sign(floor(x), x), x, abs(x) >= 8388608.0f || is_nan(x));
+}
 
-fn ceil_f32(x: f32) -> f32 { return select(with_sign(ceil(x), x), x, abs(x) >= 8388608.0f || is_nan(x)); }
+fn ceil_f32(x: f32) -> f32 {
+  return select(with_sign(ceil(x), x), x, abs(x) >= 8388608.0f || is_nan(x));
+}
 
-fn round_f32(x: f32) -> f32 { return select(with_sign(round(x), x), x, abs(x) >= 8388608.0f || is_nan(x)); }
+fn round_f32(x: f32) -> f32 {
+  return select(with_sign(round(x), x), x, abs(x) >= 8388608.0f || is_nan(x));
+}
 
 fn sqrt_f32(x: f32) -> f32 {
   if (x < 0.0f || is_nan(x)) { return not_a_number(); }

@@ -143,7 +143,7 @@ def cast(text: str, source: DType, target: DType) -> str:
 
 
 def _widened(text: str, source: str, target: str) -> str:
-    """An integer as another type; naga extends by the sign of the target, where C goes by the source."""
+    """An integer as another type; naga extends by the sign of the target, not of the source."""
     if source == target:
         return text
     if source == "i32" and target == "u64":

@@ -39,10 +39,8 @@ class Writer:
 
     def recall(self, key: Any) -> str | None:
         """The name of `key`, if it was computed in a scope around here."""
-        for scope in reversed(self._known):
-            if key in scope:
-                return scope[key]
-        return None
+        found: str | None = next((s[key] for s in reversed(self._known) if key in s), None)
+        return found
 
     def remember(self, key: Any, name: str) -> None:
         """Note that `name` is `key` until this scope ends."""
@@ -65,7 +63,7 @@ class Writer:
 
 
 class Index:
-    """Where in a value of `shape`: its row-major number, or one per axis; either gives the other."""
+    """Where in a value of `shape`: a row-major number, or one per axis; either gives the other."""
 
     def __init__(
         self, writer: Writer, shape: Shape, flat: str | None = None, axes: list[str] | None = None
@@ -124,7 +122,9 @@ class Index:
             return self.reshaped(shape)
         axes = self.axes[len(self.axes) - len(shape) :]
         return Index(
-            self.writer, shape, axes=["0u" if n == 1 else a for n, a in zip(shape, axes, strict=True)]
+            self.writer,
+            shape,
+            axes=["0u" if n == 1 else a for n, a in zip(shape, axes, strict=True)],
         )
 
     def reshaped(self, shape: Shape) -> "Index":
