@@ -275,3 +275,8 @@ def test_empty_arrays() -> None:
     check(lambda a: make.sum(a, (1,)), x)
     check(lambda a: make.concat(a, a, 0), x)
     check(lambda a: make.max(a, (1,)), x)
+
+
+def test_scans_along_different_axes_are_loops_of_their_own() -> None:
+    x = numbers((4, 5, 6))
+    check(lambda a: [make.cummax(a, 1), make.cumsum(a, 2), make.argmax(a, (0,))], x)

@@ -190,7 +190,9 @@ class Fusion:
         first = self._earliest(shape, rows, store)
         for number in range(first, len(self.statements)):
             nest = self.statements[number]
-            if isinstance(nest, Nest) and (nest.shape, nest.rows) == (shape, rows):
+            if not isinstance(nest, Nest):
+                continue
+            if (nest.shape, nest.rows) == (shape, rows) and nest.takes(store):
                 store = self._from_registers(nest, store)
                 self.statements[number] = Nest(shape, rows, (*nest.stores, store))
                 break

@@ -86,6 +86,20 @@ class Store:
     fresh: bool = True
     """Whether the fold starts from its identity, not from what is there."""
 
+    @property
+    def order(self) -> Shape | None:
+        """The axes that have to be the innermost loops; None: all axes, in their order.
+
+        Positions are sought, and running results made, along innermost axes; and of points that
+        set one element the last one wins.
+        """
+        strides = self.access.layout.strides
+        if self.fold in ("argmax", "argmin"):
+            return tuple(axis for axis, stride in enumerate(strides) if not stride)
+        if self.fold and self.fold.startswith("cum"):
+            return (strides.index(self.along[0]),)
+        return None if self.fold == "set" else ()
+
 
 @dataclass(frozen=True, slots=True)
 class Nest:
@@ -94,6 +108,15 @@ class Nest:
     shape: Shape
     rows: bool
     stores: tuple[Store, ...]
+
+    @property
+    def order(self) -> Shape | None:
+        """The axes that have to be innermost; None: all, in their order. Its stores agree on it."""
+        return next((store.order for store in self.stores if store.order != ()), ())
+
+    def takes(self, store: Store) -> bool:
+        """Whether the loops can be in an order that suits `store` too."""
+        return () in (self.order, store.order) or self.order == store.order
 
 
 @dataclass(frozen=True, slots=True)

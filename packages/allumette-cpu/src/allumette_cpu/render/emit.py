@@ -17,7 +17,6 @@ from ..scalars import I64
 Value = Any
 POINTER = ir.PointerType()
 ANY_ORDER = ("reassoc", "contract", "nsz", "arcp")  # for the sums of reductions, and only there
-_VECTORIZE = '!{!"llvm.loop.vectorize.enable", i1 true}'
 # Unrolling nests of small loops makes code that takes long to compile and is no faster.
 _NO_UNROLL = '!{!"llvm.loop.unroll.disable"}'
 _NO_INTERLEAVE = '!{!"llvm.loop.interleave.count", i32 1}'
@@ -51,7 +50,7 @@ def _loop_metadata(match: re.Match[str]) -> str:
     own, kind, group = match.groups()
     facts = [own, _NO_UNROLL]
     if kind != "plain":
-        facts += [f'!{{!"llvm.loop.parallel_accesses", {group}}}', _VECTORIZE]
+        facts += [f'!{{!"llvm.loop.parallel_accesses", {group}}}']
     if kind == "short":
         facts.append(_NO_INTERLEAVE)
     return f"{own} = distinct !{{ {', '.join(facts)} }}"

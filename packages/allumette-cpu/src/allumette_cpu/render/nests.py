@@ -30,22 +30,6 @@ def _fold(nest: "NestWriter", place: int, store: Store) -> Fold | Scan | None:
     return (Scan if store.fold.startswith("cum") else Fold)(nest, place, store)
 
 
-def _innermost(nest: Nest) -> list[int]:
-    """The axes that must be innermost: what positions are sought along, what is scanned."""
-    for store in nest.stores:
-        strides = store.access.layout.strides
-        if store.fold in ("argmax", "argmin"):
-            return [axis for axis, stride in enumerate(strides) if not stride]
-        if store.fold and store.fold.startswith("cum"):
-            return [strides.index(store.along[0])]
-    return []
-
-
-def _sequential(nest: Nest) -> bool:
-    """Whether points must be visited in their order: the last of equal indices wins."""
-    return any(store.fold == "set" for store in nest.stores)
-
-
 class NestWriter:
     """Appends the loops of one nest to a function."""
 
@@ -57,7 +41,7 @@ class NestWriter:
         self.per_row = nest.shape[0] // frame.loop.phase.rows if nest.rows else 1
         sizes = (self.per_row, *nest.shape[1:]) if nest.rows else nest.shape
         strides = {key: access.layout.strides for key, access in self.accesses.items()}
-        self.axes = ordered(sizes, nest.rows, strides, _innermost(nest), _sequential(nest))
+        self.axes = ordered(sizes, nest.rows, strides, nest.order)
         self.depth = len(self.axes.sizes)
         self.pointers: dict[Key, Value] = {}
         self.values: dict[int, Value] = {}

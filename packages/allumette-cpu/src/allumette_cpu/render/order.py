@@ -21,26 +21,23 @@ class Axes:
 
 
 def ordered(
-    sizes: Sequence[int], rows: bool, strides: Mapping[Key, Strides], last: Sequence[int] = (),
-    sequential: bool = False,
-) -> Axes:  # fmt: skip
+    sizes: Sequence[int], rows: bool, strides: Mapping[Key, Strides], last: Sequence[int] | None
+) -> Axes:
     """The loops over `sizes`: contiguous elements innermost, loops that step evenly made one.
 
-    The axes `last` are made the innermost, whatever that costs; `sequential` keeps the order.
+    The axes `last` are made the innermost, whatever that costs; None keeps the order.
     """
     order = list(range(len(sizes)))
     inner = order[1:] if rows else order
-    if sequential:
-        pass
-    elif last:
+    if last:
         order = [axis for axis in order if axis not in last] + list(last)
-    elif len(inner) > 1:
+    elif last is not None and len(inner) > 1:
         # Ties go to the last axis, the one that row-major buffers step through one by one.
         best = max(inner, key=lambda axis: (_contiguity(axis, sizes[axis], strides), axis))
         order.remove(best)
         order.append(best)
     moved = {key: tuple(s[axis] for axis in order) for key, s in strides.items()}
-    return _merged(Axes(tuple(sizes[axis] for axis in order), rows, moved), len(last))
+    return _merged(Axes(tuple(sizes[axis] for axis in order), rows, moved), len(last or ()))
 
 
 def _contiguity(axis: int, size: int, strides: Mapping[Key, Strides]) -> float:

@@ -17,6 +17,8 @@ COMBINED_BYTES = 1 << 16  # of a block's accumulators that are combined at once
 FOLD_BYTES = 1 << 22  # what the accumulators of all blocks may take together ...
 MIN_BLOCKS = 8  # ... unless that were fewer blocks than this
 BLOCK_WORK = 50_000  # nanoseconds: less is not worth a block
+SMALL_MATRIX = 1 << 12  # elements that stay in the first-level cache
+PRODUCT_ROWS = 128
 FLOPS, BYTES = 80.0, 30.0  # a nanosecond of one core: roughly, to compare with
 
 
@@ -89,9 +91,10 @@ def _rows(loop: Loop, work: int, fold_bytes: int) -> Rows:
     """Chunks that fit the cache, in blocks that are worth starting and whose sums fit memory."""
     total = loop.phase.rows
     fitting = max(1, min(MAX_CHUNK, CHUNK_BYTES // _row_bytes(loop)))
-    room = 1 << fitting.bit_length() - 1
+    least = _least_rows(loop)
+    room = max(1 << fitting.bit_length() - 1, least)
     most = max(MIN_BLOCKS, min(MAX_BLOCKS, FOLD_BYTES // max(fold_bytes, 1)))
-    wanted = min(most, max(1, work // BLOCK_WORK), total)
+    wanted = min(most, max(1, work // BLOCK_WORK), max(1, total // least))
     chunk = min(room, -(-total // wanted))
     block = -(-total // (wanted * chunk)) * chunk
     return Rows(chunk, room, block, -(-total // block))
@@ -141,6 +144,18 @@ def _row_bytes(loop: Loop) -> int:
         if memory.moves:
             total += memory.layout.size * memory.dtype.itemsize // phase.rows
     return total + 16
+
+
+def _least_rows(loop: Loop) -> int:
+    """The rows below which a large product spends its time on the matrix that has none of them."""
+    least = 1
+    for s in loop.statements:
+        if isinstance(s, Contract):
+            moving = next((d for d in (s.m, s.n, s.k) if d.rows), None)
+            other = prod(d.size for d in (s.m, s.n, s.k) if d is not moving)
+            if moving and other > SMALL_MATRIX:
+                least = max(least, 1 << max(1, PRODUCT_ROWS // moving.size).bit_length() - 1)
+    return least
 
 
 def _work(loop: Loop) -> int:
