@@ -20,6 +20,7 @@ Value = Any
 I1, I32, I64, PTR = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.PointerType()
 VECTORS = {1: 8, 2: 6, 3: 4, 4: 3, 5: 2, 6: 2}  # rows of a tile: vectors in a row, all in registers
 TALLEST = 6
+GROUP = 4  # panels of B that are packed at once
 WIDE_ROWS = 4  # the rows of a tile of three vectors
 FEW_ROWS = 32  # up to so many, packing B is not worth its while
 MANY_COLUMNS = 256  # from so many on, packing A is
@@ -60,6 +61,7 @@ class _Gemm:
             for vectors in range(1, most + 1)
         }
         self.panels, self.pack = self.block(), self.packing()
+        self.pack_rows = self.packing_rows()
         self.entry()
 
     # ---- pieces of code ------------------------------------------------------------------------
@@ -298,6 +300,41 @@ class _Gemm:
         b.ret_void()
         return made
 
+    def packing_rows(self) -> Any:
+        """(target, x, groups, depth, x_depth): pack so many times GROUP panels of contiguous rows,
+        reading several lines of the cache at a time."""
+        made = self.function("pack_rows", [PTR, PTR, I64, I64, I64])
+        target, x, groups, depth, x_depth = made.args
+        target.add_attribute("noalias")
+        b, width = self.b, VECTORS[TALLEST] * self.lanes
+        with self.loop(groups) as g:
+            source = self.at(x, b.mul(g, I64(GROUP * width)))
+            panels = self.at(target, b.mul(b.mul(g, I64(GROUP * width)), depth))
+            with self.loop(depth) as p:
+                line = self.at(source, b.mul(p, x_depth))
+                for panel in range(GROUP):
+                    start = b.add(b.mul(depth, I64(panel * width)), b.mul(p, I64(width)))
+                    for at in range(0, width, self.lanes):
+                        value = self.load(self.at(line, I64(panel * width + at)))
+                        b.store(value, self.at(panels, start, I64(at)), align=self.size)
+        b.ret_void()
+        return made
+
+    def pack_b(
+        self, target: Value, x: Value, columns: Value, depth: Value, right: tuple[Value, Value]
+    ) -> None:
+        """Pack the block of B that begins at x into panels."""
+        b, width = self.b, I64(VECTORS[TALLEST] * self.lanes)
+        many = b.mul(width, I64(GROUP))
+        contiguous = b.icmp_signed("==", right[1], I64(1))
+        groups = b.select(contiguous, b.udiv(columns, many), I64(0))
+        b.call(self.pack_rows, [target, x, groups, depth, right[0]])
+        done = b.mul(groups, many)
+        rest = b.sub(columns, done)
+        with b.if_then(b.icmp_signed(">", rest, I64(0))):
+            place, source = self.at(target, b.mul(done, depth)), self.at(x, b.mul(done, right[1]))
+            b.call(self.pack, [place, source, rest, depth, right[1], right[0], I1(0), width])
+
     def copy(self, source: Value, target: Value, i: Value, p: Value, *strides: Value) -> None:
         b, (x_size, x_depth, width) = self.b, strides
         value = b.load(self.at(source, b.mul(i, x_size), b.mul(p, x_depth)), typ=self.kind)
@@ -381,8 +418,7 @@ class _Gemm:
             with self.loop(n, GEMM_WIDTH) as j:
                 columns = self.smaller(I64(GEMM_WIDTH), b.sub(n, j))
                 corner = self.at(b_, b.mul(start, right[0]), b.mul(j, right[1]))
-                sizes_b = columns, depth, right[1], right[0], I1(0), width
-                b.call(self.pack, [scratch, corner, *sizes_b])
+                self.pack_b(scratch, corner, columns, depth, right)
                 with self.loop(m, GEMM_ROWS) as i:
                     rows = self.smaller(I64(GEMM_ROWS), b.sub(m, i))
                     corner = self.at(a, b.mul(i, left[0]), b.mul(start, left[1]))
