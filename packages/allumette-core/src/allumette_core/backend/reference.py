@@ -17,6 +17,7 @@ from ..dtypes import DEFAULT_INT, DType, cast_array
 from ..primitives import Primitive
 from ..shapes import Shape
 from ..threefry import threefry
+from .blas import one_thread
 from .ops import Kernel, OpBackend
 from .spec import BackendInfo, Capabilities, Executable
 
@@ -290,9 +291,14 @@ class NumpyBackend(OpBackend):
 
     def compile(self, program: Program, device: str) -> Executable:
         run = super().compile(program, device)
+        products = any(i.primitive is P.dot_general for i in program.instructions)
 
         def quietly(buffers: Sequence[Array]) -> list[Array]:
             with np.errstate(all="ignore"):
                 return run(buffers)
 
-        return quietly
+        def on_one_thread(buffers: Sequence[Array]) -> list[Array]:
+            with one_thread:
+                return quietly(buffers)
+
+        return on_one_thread if products else quietly

@@ -1,0 +1,44 @@
+"""One BLAS thread while the reference runs.
+
+The number of threads changes how a product is split and so its last bits; and threads that wait for
+each other make small products many times slower on a machine that has other things to do.
+"""
+
+import threading
+from types import TracebackType
+from typing import Any
+
+
+class OneThread:
+    """A context that holds NumPy's BLAS to one thread; only one Python thread is in it at a time.
+
+    Some builds of BLAS count threads per process, some per calling thread: a lock suits both.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._libraries: list[Any] | None = None
+        self._before: list[list[int]] = []  # a stack: the context may be entered inside itself
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        if self._libraries is None:
+            from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+            self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+        self._before.append([library.get_num_threads() for library in self._libraries])
+        for library in self._libraries:
+            library.set_num_threads(1)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for library, count in zip(self._libraries or (), self._before.pop(), strict=True):
+            library.set_num_threads(count)
+        self._lock.release()
+
+
+one_thread = OneThread()
