@@ -6,7 +6,7 @@ from allumette_core.primitives import Kind
 
 CHEAP = 8
 """So much arithmetic is repeated rather than stored."""
-LARGEST = 160
+LARGEST = 128
 """What is larger gets memory, so that code stays short."""
 
 _SLOW = frozenset(
@@ -15,7 +15,7 @@ _SLOW = frozenset(
     + (P.random_bits, P.gather, P.concat)
 )
 _FREE = (P.full, P.iota, P.reshape, P.permute, P.broadcast, P.slice_, P.flip, P.windows, P.alias)
-_OWN = dict.fromkeys(_SLOW, 8) | dict.fromkeys(_FREE, 0)
+_OWN = dict.fromkeys(_SLOW, 8) | dict.fromkeys(_FREE, 0) | {P.pad: 20}  # much code
 Cone = dict[int, int]  # the instructions that a value is computed from, and their costs
 
 

@@ -49,6 +49,7 @@ class Fusion:
             for value, i in enumerate(program.instructions, self.base)
             if i.primitive in HEAVY or i.primitive is scatter_ordered
         )
+        self.large: set[int] = set()  # what gets memory so that code stays short
         self.costs = costs(program, self.heavy, forced)
         # What is used after a root is cheaper than it seemed before the roots were known.
         self.costs = costs(program, self.heavy, forced | self._roots())
@@ -68,7 +69,7 @@ class Fusion:
 
     def _roots(self) -> frozenset[int]:
         users: dict[int, set[int]] = {}
-        demanded = set(self.forced)
+        demanded = self.forced | self.large
         roots = set()
         for value in reversed(range(self.base, len(self.program.avals))):
             used = users.get(value, set())
@@ -76,14 +77,18 @@ class Fusion:
                 continue
             instruction = self.program.instructions[value - self.base]
             dear = self.costs[value] > CHEAP and len(used) > 1
-            large = self.costs[value] > LARGEST
-            if value in self.outputs or value in self.heavy or value in demanded or dear or large:
+            if self.costs[value] > LARGEST:
+                self.large.add(value)
+            wanted = value in self.outputs or value in self.heavy or value in demanded
+            if wanted or dear or value in self.large:
                 roots.add(value)
                 used = {value}
             for position, source in enumerate(instruction.inputs):
                 users.setdefault(source, set()).update(used)
-                if self._wants_memory(value, position, source):
-                    demanded.add(source)
+                if self.costs[value] > LARGEST and self.costs[source] > LARGEST // 4:
+                    self.large.add(source)
+                elif self._wants_memory(value, position, source):
+                    demanded |= {source}
         return frozenset(roots)
 
     def _wants_memory(self, value: int, position: int, source: int) -> bool:
