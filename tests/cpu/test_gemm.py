@@ -30,7 +30,9 @@ def gemm(a: Array, b: Array, c: Array, accumulate: int) -> None:
     run(m, n, k, *left, *right, accumulate, *target, SCRATCH.ctypes.data)
 
 
-def matrix(rng: np.random.Generator, rows: int, columns: int, dtype: str, transposed: bool) -> Array:
+def matrix(
+    rng: np.random.Generator, rows: int, columns: int, dtype: str, transposed: bool
+) -> Array:
     if transposed:
         return rng.normal(size=(columns, rows)).astype(dtype).T
     return rng.normal(size=(rows, columns)).astype(dtype)

@@ -1,4 +1,4 @@
-"""The transcendental functions of compiled kernels: error in ULPs, special values, vectorisation."""
+"""Transcendental functions of compiled kernels: ULPs, special values, vectorisation."""
 
 import ctypes
 import itertools
@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 # The largest error measured, in units in the last place, over what `arguments` draws.
 ULPS = {
-    # name: (float32, float64)
+    # float32, float64
     "exp": (1.0, 1.0), "expm1": (1.5, 2.0), "logistic": (2.5, 2.5), "tanh": (3.0, 3.0),
     "sinh": (2.5, 2.5), "cosh": (1.5, 1.5), "log": (1.0, 1.0), "log1p": (1.5, 1.5),
     "asinh": (0.51, 2.0), "acosh": (0.51, 3.0), "atanh": (0.51, 2.0), "sin": (0.51, 1.0),

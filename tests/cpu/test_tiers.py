@@ -38,7 +38,9 @@ def test_modes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert runs("always", monkeypatch, 2) == ["native"] * 2
     assert runs("never", monkeypatch, 50) == ["eager"] * 50
     auto = runs("auto", monkeypatch, 50)
-    assert auto == ["eager"] * (executable.WORTH_USES - 1) + ["native"] * (51 - executable.WORTH_USES)
+    assert auto == ["eager"] * (executable.WORTH_USES - 1) + ["native"] * (
+        51 - executable.WORTH_USES
+    )
 
 
 def test_an_unknown_mode_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

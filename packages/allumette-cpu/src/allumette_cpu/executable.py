@@ -1,4 +1,4 @@
-"""When a program is compiled: jitted at once; else it runs on NumPy kernels until it has repeated."""
+"""When a program is compiled: at once if jitted; else it first runs on NumPy kernels."""
 
 import os
 import threading

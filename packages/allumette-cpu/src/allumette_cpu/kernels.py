@@ -1,4 +1,4 @@
-"""NumPy kernels of the eager tier, and of what is not rendered: the reference's, some of them faster."""
+"""NumPy kernels of the eager tier, and of what is not rendered: the reference's, or faster."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ __all__ = ["KERNELS"]
 
 
 def sort(x: NDArray[Any], axis: int) -> NDArray[Any]:
-    """NumPy's default, which is vectorised; equal numbers cannot be told apart but for -0 and NaN."""
+    """NumPy's default, which is vectorised: but for -0 and NaN, equal numbers look the same."""
     return np.sort(x, axis=axis)
 
 

@@ -1,7 +1,7 @@
 """What the renderer hands to the runtime: calls of kernels, and what their arguments refer to.
 
-A kernel is a function `void(i64 block, i64 thread, ptr args)` of an LLVM module. `args` is a table of
-64-bit words: addresses of buffers, sizes, strides. Shapes reach a kernel only this way, so that
+A kernel is a function `void(i64 block, i64 thread, ptr args)` of an LLVM module. `args` is a table
+of 64-bit words: addresses of buffers, sizes, strides. Shapes reach a kernel only this way, so that
 programs that differ in them share the compiled kernel.
 """
 
@@ -20,13 +20,13 @@ Ref: TypeAlias = (
 
 - `("in", i)`, `("out", j)`: the address of the program's input i, of its output number j;
 - `("temp", t)`: the address of temporary t of the plan;
-- `("scratch", n)`: the address of n bytes for each thread; thread k's are `k * scratch_stride(n)` on;
+- `("scratch", n)`: that of n bytes for each thread; thread k's are `k * scratch_stride(n)` on;
 - `("const", v)`: an integer; `("float", x)`: the bits of a float64;
 - `("fn", name)`: the address of a function of the runtime, such as `gemm_f32`.
 """
 
 
-# How a large matrix product is cut: so many rows and columns of B, and rows of A, are packed at once.
+# How a large matrix product is cut: rows and columns of B, and rows of A, packed at once.
 GEMM_DEPTH, GEMM_WIDTH, GEMM_ROWS = 256, 1024, 96
 GEMM_SCRATCH = 8 * GEMM_DEPTH * (GEMM_WIDTH + GEMM_ROWS)
 """Bytes of scratch memory that `gemm_f32` and `gemm_f64` are given."""

@@ -1,7 +1,8 @@
 """Transcendental functions for compiled kernels: straight-line code that every loop vectorises.
 
-At most 4 units in the last place from the exact result, float32 and float64, over the whole range, with
-the special values of C's library; the tests state the error of each. float16 goes through float32.
+At most 4 units in the last place from the exact result, float32 and float64, over the whole range,
+with the special values of C's library; the tests state the error of each. float16 goes through
+float32.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
 """Sine, cosine, tangent and their inverses.
 
-An argument x = m 2^e, m an integer, is reduced for the whole range with a table of 2^e * 2/pi modulo
-4 (after Payne & Hanek, "Radian reduction for trigonometric functions", 1983): the multiples of 4
+An argument x = m 2^e, m an integer, is reduced for the whole range with a table of 2^e * 2/pi
+modulo 4 (after Payne & Hanek, "Radian reduction for trigonometric functions", 1983): multiples of 4
 vanish from m times an entry, and a few exact products leave the fraction of a quarter turn. What is
 asked for in float32 is worked out in float64.
 """
@@ -51,7 +51,7 @@ Table = tuple[tuple[float, ...], ...]
 
 @cache
 def _table(digits: tuple[int, ...], first: int, last: int) -> Table:
-    """For each e from `first` to `last`: 2^e * 2/pi modulo 4 as a sum of numbers of `digits` bits."""
+    """For e from `first` to `last`: 2^e * 2/pi modulo 4 as a sum of numbers of `digits` bits."""
     bits = 1400
     two_over_pi = 2 * _inverse_pi(bits)  # times 2^bits
     rows = []

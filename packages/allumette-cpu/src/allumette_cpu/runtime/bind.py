@@ -63,9 +63,7 @@ class _Layout:
 
     def __init__(self, plan: Plan, threads: int) -> None:
         self.threads = threads
-        self.start = 64 * max(
-            [(len(_words_of(c)) + 7) // 8 for c in _native_runs(plan)], default=0
-        )
+        self.start = 64 * max([(len(_words_of(c)) + 7) // 8 for c in _native_runs(plan)], default=0)
         sizes = list(plan.temps)
         lives = [(len(plan.calls), -1)] * len(sizes)
         self._scratch: dict[tuple[int, int], int] = {}

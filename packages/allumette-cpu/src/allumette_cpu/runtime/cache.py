@@ -23,7 +23,7 @@ _modules: dict[str, machine.Loaded] = {}
 
 
 def directory() -> Path | None:
-    """Where kernels are kept: ALLUMETTE_CPU_CACHE, else the user's cache directory; empty: nowhere."""
+    """Where kernels are kept: ALLUMETTE_CPU_CACHE (empty: nowhere), else the user's cache."""
     place = os.environ.get("ALLUMETTE_CPU_CACHE")
     if place is None:
         from platformdirs import user_cache_path

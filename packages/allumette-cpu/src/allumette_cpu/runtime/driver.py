@@ -1,8 +1,8 @@
 """The thread driver: native code that runs a bound plan, and the threads that help it.
 
-Workers spin for some microseconds after a job, then sleep on a lock until the next caller wakes them. A
-caller never waits for a worker that has not joined its job, and a pool that is in use is not waited
-for: that caller runs alone. What a program computes does not depend on any of this.
+Workers spin for some microseconds after a job, then sleep on a lock until the next caller wakes
+them. A caller never waits for a worker that has not joined its job, and a pool that is in use is
+not waited for: that caller runs alone. What a program computes does not depend on any of this.
 """
 
 import ctypes
