@@ -1,6 +1,6 @@
 """Writes docs/the-contract.md from the code: the classes, the hooks and the table of primitives.
 
-    python tests/conformance/contract_page.py
+python tests/conformance/contract_page.py
 """
 
 import ast
@@ -94,10 +94,11 @@ def primitive_table() -> str:
         family = _FAMILIES.get(dtypes) or ", ".join(d.name for d in dtypes)
         allowed = f"{ulps(p.name, float32):g}" if float32 in dtypes else ""
         count = "1 or more" if p.arity is None else str(p.arity)
-        rows.append(
-            f"| `{p.name}` | {p.kind.value} | {count} | {', '.join(p.params)} | {family} | {allowed} |"
-        )
-    return f"## Primitives\n\n{head}| --- | --- | --- | --- | --- | --- |\n" + "\n".join(rows) + "\n"
+        cells = (f"`{p.name}`", p.kind.value, count, ", ".join(p.params), family, allowed)
+        rows.append(f"| {' | '.join(cells)} |")
+    return (
+        f"## Primitives\n\n{head}| --- | --- | --- | --- | --- | --- |\n" + "\n".join(rows) + "\n"
+    )
 
 
 def page() -> str:

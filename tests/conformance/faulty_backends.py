@@ -1,95 +1,26 @@
-"""Faults of a whole backend: transfers, compilation, state between calls, threads, declarations."""
+"""Faults of a whole backend: compilation, state between calls, threads, declarations."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from allumette_core.backend.reference import KERNELS, NumpyBackend
-from allumette_core.backend.spec import Buffer, Capabilities, Executable
+from allumette_core.backend.reference import KERNELS
+from allumette_core.backend.spec import Buffer, Executable
 from allumette_core.compiler.program import Program
-from allumette_core.primitives import PRIMITIVES, Primitive
-from faulty_kernels import FAULTS, Array, Wrong
-
-
-class Faulty(NumpyBackend):
-    """NumPy, under another name."""
-
-    def __init__(self, name: str) -> None:
-        self.info = replace(NumpyBackend.info, name=name, capabilities=Capabilities())
-
-    def devices(self) -> Sequence[str]:
-        return (self.info.name,)
-
-
-Make = Callable[[str], Faulty]
-
-
-def wrong_kernel(primitive: str, wrong: Wrong) -> Make:
-    """NumPy with one kernel replaced."""
-    right = KERNELS[PRIMITIVES[primitive]]
-    table = {**KERNELS, PRIMITIVES[primitive]: lambda *given: wrong(right, *given)}
-
-    class Made(Faulty):
-        @property
-        def kernels(self) -> Mapping[Primitive, Any]:
-            return table
-
-    return Made
-
-
-def _wrapped(change: Callable[[Program, Executable, Sequence[Buffer]], list[Buffer]]) -> Make:
-    """NumPy whose executables run as `change(program, run, buffers)`."""
-
-    class Made(Faulty):
-        def compile(self, program: Program, device: str) -> Executable:
-            run = super().compile(program, device)
-            return lambda buffers: change(program, run, buffers)
-
-    return Made
-
-
-class InMemoryOrder(Faulty):
-    def from_host(self, array: Array, device: str) -> Array:
-        return array.ravel("K").reshape(array.shape).copy()
-
-
-class WithoutOffset(Faulty):
-    def from_host(self, array: Array, device: str) -> Array:
-        base = array.base
-        if isinstance(base, np.ndarray) and base.dtype == array.dtype and array.flags.c_contiguous:
-            return base.ravel()[: array.size].reshape(array.shape).copy()
-        return super().from_host(array, device)
-
-
-class WithoutCopy(Faulty):
-    def from_host(self, array: Array, device: str) -> Array:
-        return np.asarray(array)
-
-
-class RepeatsAreZero(Faulty):
-    def from_host(self, array: Array, device: str) -> Array:
-        made = np.array(array)
-        if array.ndim and array.strides[0] == 0 and array.shape[0] > 1:
-            made[1:] = 0
-        return made
-
-
-class Canonical(Faulty):
-    def from_host(self, array: Array, device: str) -> Array:
-        return np.array(array) + array.dtype.type(0) if array.dtype.kind == "f" else np.array(array)
-
-
-class WideResults(Faulty):
-    def to_host(self, buffer: Any) -> Array:
-        made = super().to_host(buffer)
-        return made.astype(np.float32) if made.dtype == np.float16 else made
-
-
-class NoScalars(Faulty):
-    def to_host(self, buffer: Any) -> Array:
-        return np.atleast_1d(super().to_host(buffer))
+from allumette_core.primitives import Primitive
+from faulty import Faulty, Make, wrapped
+from faulty_transfers import (
+    Canonical,
+    InMemoryOrder,
+    NoScalars,
+    Overclaims,
+    RepeatsAreZero,
+    WideResults,
+    WithoutCopy,
+    WithoutOffset,
+)
+from wrongs import Array
 
 
 class Leaks(Faulty):
@@ -191,7 +122,7 @@ def _longer(count: int) -> Make:
             return [x * 2 if x.dtype.kind == "f" else x for x in made]
         return made
 
-    return _wrapped(change)
+    return wrapped(change)
 
 
 class CoarseCache(Faulty):
@@ -199,7 +130,11 @@ class CoarseCache(Faulty):
 
     def compile(self, program: Program, device: str) -> Executable:
         cache = self.__dict__.setdefault("cache", {})
-        key = (tuple((i.primitive, i.inputs) for i in program.instructions), program.avals, program.outputs)
+        key = (
+            tuple((i.primitive, i.inputs) for i in program.instructions),
+            program.avals,
+            program.outputs,
+        )
         if key not in cache:
             cache[key] = super().compile(program, device)
         found: Executable = cache[key]
@@ -212,7 +147,9 @@ class CacheWithoutInputs(Faulty):
     def compile(self, program: Program, device: str) -> Executable:
         cache = self.__dict__.setdefault("cache", {})
         steps = tuple((i.primitive, repr(i.params)) for i in program.instructions)
-        found: Executable = cache.setdefault((steps, program.avals), super().compile(program, device))
+        found: Executable = cache.setdefault(
+            (steps, program.avals), super().compile(program, device)
+        )
         return found
 
 
@@ -288,7 +225,7 @@ class OnHost(Faulty):
 
     @property
     def kernels(self) -> Mapping[Primitive, Any]:
-        return {p: k for p, k in KERNELS.items() if p.name != "tan"}
+        return {p: k for p, k in KERNELS.items() if p.name != "argsort"}
 
 
 class Untraced(Faulty):
@@ -313,14 +250,6 @@ class NoMemory(Faulty):
         return 0
 
 
-class Overclaims(Faulty):
-    """Declares float64, and holds it as float32."""
-
-    def from_host(self, array: Array, device: str) -> Array:
-        made = np.array(array)
-        return made.astype(np.float32).astype(np.float64) if made.dtype == np.float64 else made
-
-
 def _tail(program: Program, run: Executable, buffers: Sequence[Buffer]) -> list[Buffer]:
     """The last element of what is not a multiple of four is not computed."""
     made = [np.array(x) for x in run(buffers)]
@@ -340,18 +269,18 @@ BACKEND_FAULTS: tuple[tuple[str, Make], ...] = (
     ("to_host widens float16", WideResults),
     ("to_host gives scalars an axis", NoScalars),
     ("keeps every result it ever made", Leaks),
-    ("swallows errors and answers zeros", _wrapped(_swallows)),
-    ("writes to a donated input that is needed again", _wrapped(_writes_donated)),
-    ("writes to an input that was not donated", _wrapped(_writes_inputs)),
+    ("swallows errors and answers zeros", wrapped(_swallows)),
+    ("writes to a donated input that is needed again", wrapped(_writes_donated)),
+    ("writes to an input that was not donated", wrapped(_writes_inputs)),
     ("is wrong on the second call", SecondCall),
     ("gives the same buffer on every call", ReusesOutputs),
-    ("is wrong in a second thread", _wrapped(_second_thread)),
+    ("is wrong in a second thread", wrapped(_second_thread)),
     ("shares scratch memory between threads", SharedScratch),
     ("is wrong when it fuses two primitives", _longer(2)),
     ("is wrong in programs of eight or more primitives", _longer(8)),
     ("caches programs without their parameters", CoarseCache),
     ("caches programs without their wiring", CacheWithoutInputs),
-    ("gives an output once that was asked for twice", _wrapped(_once)),
+    ("gives an output once that was asked for twice", wrapped(_once)),
     ("rounds differently from run to run", Moody),
     ("is broken for good by one error", BrokenByError),
     ("keeps a lock when it is interrupted", LockedForGood),
@@ -360,11 +289,5 @@ BACKEND_FAULTS: tuple[tuple[str, Make], ...] = (
     ("does not say what it runs", Untraced),
     ("has a device of another name", Misnamed),
     ("tells its memory as a number", NoMemory),
-    ("leaves out the tail of a vector", _wrapped(_tail)),
+    ("leaves out the tail of a vector", wrapped(_tail)),
 )
-
-MUTANTS: Mapping[str, tuple[str, Make]] = {
-    **{f"{p}: {name}": (p, wrong_kernel(p, wrong)) for p, name, wrong in FAULTS},
-    **{f"backend: {name}": ("", make) for name, make in BACKEND_FAULTS},
-}
-"""By name: the primitive that is wrong, if it is one, and how to make the backend."""

@@ -1,6 +1,6 @@
 """Writes docs/kill-table.md: which check kills each mutant, in a quick run and in a full one.
 
-    python tests/conformance/kill_table.py
+python tests/conformance/kill_table.py
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from faulty_backends import MUTANTS
+from mutants import MUTANTS
 from sabotage import killer
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "kill-table.md"

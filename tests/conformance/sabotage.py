@@ -8,7 +8,8 @@ from allumette_core.backend.registry import REGISTRY
 from allumette_core.conformance.check import Check, Outcome, perform
 from allumette_core.conformance.levels import checks
 from allumette_core.conformance.subject import Subject
-from faulty_backends import MUTANTS, Faulty
+from faulty import Faulty
+from mutants import MUTANTS
 
 _numbers = itertools.count()
 

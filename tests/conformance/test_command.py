@@ -6,7 +6,9 @@ import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
+import contract_page
 import pytest
 from allumette_core.backend.reference import KERNELS, NumpyBackend
 from allumette_core.backend.spec import Capabilities
@@ -95,7 +97,11 @@ def test_an_unavailable_backend_is_4_beside_one_that_is_there() -> None:
     [
         ({}, 1, "failed 1"),
         ({"L0-devices": "see https://example.org/1"}, 0, "known to fail 1"),
-        ({"L0-devices": "https://example.org/1", "L0-copies": "https://example.org/2"}, 1, "take it"),
+        (
+            {"L0-devices": "https://example.org/1", "L0-copies": "https://example.org/2"},
+            1,
+            "take it",
+        ),
         ({"L0-devices": "it is hard"}, 2, "needs a link"),
     ],
 )
@@ -130,7 +136,7 @@ class Few(NumpyBackend):
             dtypes=frozenset({"bool", "int32", "float32"}), native=FEW, zero_size=False
         ),
     )
-    kernels = {p: k for p, k in KERNELS.items() if p.name in FEW}
+    kernels: ClassVar = {p: k for p, k in KERNELS.items() if p.name in FEW}
 
     def devices(self) -> tuple[str]:
         return ("few",)
@@ -209,7 +215,9 @@ def test_a_new_backend_conforms(tmp_path: Path) -> None:
     (info / "entry_points.txt").write_text(
         "[allumette.backends.v1]\nfresh = allumette_fresh.plugin\n"
     )
-    done = conform("fresh", "--level", "L0-L1", "-k", "L0 or tanh or sum-float", path=project / "src")
+    done = conform(
+        "fresh", "--level", "L0-L1", "-k", "L0 or tanh or sum-float", path=project / "src"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "unexplained 0" in done.stdout
 
@@ -224,3 +232,7 @@ def test_a_project_is_not_overwritten(tmp_path: Path) -> None:
     scaffold("mine", "numpy", tmp_path)
     with pytest.raises(ArgumentError, match="exists"):
         scaffold("mine", "numpy", tmp_path)
+
+
+def test_the_contract_page_is_what_the_code_says() -> None:
+    assert contract_page.PAGE.read_text(encoding="utf-8") == contract_page.page()

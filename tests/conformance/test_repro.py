@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from allumette_core.conformance import repro, values
 from allumette_core.conformance.check import perform
-from allumette_core.conformance.judge import Expected
 from allumette_core.conformance.levels import checks
 from allumette_core.conformance.subject import Subject
-from faulty_backends import Faulty
+from faulty import Faulty
 from sabotage import MUTANTS, failures, opened
 
 KERNEL = [
@@ -117,7 +116,11 @@ def broken(tmp_path: Path) -> Path:
 
 def test_the_printed_script_fails_when_it_is_pasted_and_run(broken: Path) -> None:
     environment = {"PYTHONPATH": str(broken), "PATH": ""}
-    command = [*(sys.executable, "-m", "allumette_core", "conform", "broken"), "-k", "L1-tanh-float32"]
+    command = [
+        *(sys.executable, "-m", "allumette_core", "conform", "broken"),
+        "-k",
+        "L1-tanh-float32",
+    ]
     command += ["--level", "L1", "--report", str(broken / "out")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
@@ -125,7 +128,11 @@ def test_the_printed_script_fails_when_it_is_pasted_and_run(broken: Path) -> Non
     assert scripts
     assert scripts[0].read_text() in done.stdout.replace("\r", "")
     again = subprocess.run(
-        [sys.executable, str(scripts[0])], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, str(scripts[0])],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert again.returncode == 1
     assert "AssertionError" in again.stderr

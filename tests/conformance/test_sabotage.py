@@ -7,7 +7,7 @@ import pytest
 from allumette_core.conformance.check import perform
 from allumette_core.conformance.levels import checks
 from allumette_core.conformance.subject import Subject
-from faulty_backends import MUTANTS
+from mutants import MUTANTS
 from sabotage import killer, opened, sample
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -17,7 +17,9 @@ FULL_ONLY = {"add: is wrong above 2**24 elements", "gather: holds indices in flo
 
 def test_there_are_enough_mutants_and_each_is_in_the_table() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (.+?) \| (.+?) \|$", text, re.MULTILINE)[2:]
+    rows = [
+        row for row in re.findall(r"^\| (.+) \| (.+?) \|$", text, re.MULTILINE) if ": " in row[0]
+    ]
     assert len(MUTANTS) >= 60
     assert {name for name, _ in rows} == set(MUTANTS)
     assert not [name for name, killed in rows if killed == "nothing"]
@@ -41,7 +43,7 @@ def test_every_mutant_is_killed(name: str) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_false_alarm(seed: int) -> None:
     subject = Subject(opened(None), seed=seed)
-    made = [c for c in checks((0, 1, 3, 4)) if c.level != 1 or "float" in c.dtype][seed::3]
+    made = [c for c in checks((0, 1, 3, 4)) if c.level != 1 or "float" in c.dtype][seed::5]
     assert not [o.problem for o in (perform(c, subject) for c in made) if o.failed]
 
 

@@ -1,4 +1,4 @@
-"""A check, what it finds, and how its outcome is told: passed, failed, skipped, known, unexpected."""
+"""A check, what it finds, and what is made of that: it passed, failed, or was skipped."""
 
 import time
 import traceback
@@ -12,7 +12,7 @@ from ..profile import profile
 from .subject import Subject
 
 
-class Fault(AssertionError):
+class Fault(AssertionError):  # noqa: N818  the backend's, not the program's
     """The backend is wrong. `repro` is a script that shows it without the kit."""
 
     def __init__(self, problem: str, repro: str = "") -> None:

@@ -134,6 +134,7 @@ def bounds(graph: Graph, rng: Generator) -> list[Array | None]:
     return found
 
 
+_TRIES = 4
 _SIZES = (1, 2, 3, 5, 8, 33)
 
 
@@ -149,14 +150,15 @@ def graphs(draw: st.DrawFn, most: int) -> Graph:
     graph = Graph(arrays, rough=[False] * len(arrays), dtypes=[x.dtype for x in arrays])
     graph.values = [x.astype(float64) if x.dtype.kind == "f" else x for x in arrays]
     for _ in range(draw(st.integers(2, most))):
-        grow(draw, graph)
+        # What was drawn may not fit; a few tries keep programs about as long as was drawn.
+        next(filter(None, (grow(draw, graph) for _ in range(_TRIES))), None)
     if not graph.steps:
         graph.add("neg", (0,))
     return graph
 
 
-def grow(draw: st.DrawFn, graph: Graph) -> None:
-    """Try to append one step; late values are taken more often than early ones."""
+def grow(draw: st.DrawFn, graph: Graph) -> bool:
+    """Try to append one step, and say whether it fitted; late values are taken more often than early ones."""
     count = len(graph.values)
 
     def pick(dtype: DType | None = None) -> int:
@@ -166,7 +168,7 @@ def grow(draw: st.DrawFn, graph: Graph) -> None:
         return fitting[max(0, len(fitting) - 1 - draw(st.integers(0, 6)))]
 
     name = draw(st.sampled_from(_NAMES))
-    _GROWTH[name](draw, graph, pick)
+    return bool(_GROWTH[name](draw, graph, pick)) and len(graph.values) > count
 
 
 Pick = Callable[..., int]
@@ -248,4 +250,15 @@ _GROWTH: Mapping[str, Growth] = {
     "scatter": _scatter,
 }  # fmt: skip
 # Arithmetic, and what backends fuse, comes up more often.
-_NAMES = (*_GROWTH, "add", "mul", "sub", "maximum", "where", "sum", "sum", "broadcast", "dot_general")
+_NAMES = (
+    *_GROWTH,
+    "add",
+    "mul",
+    "sub",
+    "maximum",
+    "where",
+    "sum",
+    "sum",
+    "broadcast",
+    "dot_general",
+)

@@ -26,9 +26,7 @@ def checks() -> list[Check]:
     made += [
         _transfer(f"empty-{_named(s)}", _shaped(s), ("float32", "zero_size")) for s in values.EMPTY
     ]
-    made += [
-        _transfer(f"layout-{name}", _laid(name), ("float32",)) for name in values.HOST_LAYOUTS
-    ]
+    made += [_transfer(f"layout-{name}", _laid(name), ("float32",)) for name in values.HOST_LAYOUTS]
     return made + [Check(0, name, body, needs=("float32",)) for name, body in _OTHERS.items()]
 
 
@@ -51,7 +49,8 @@ def same_bits(got: Array, wanted: Array, what: str) -> None:
     """Fault unless both arrays are equal in shape, dtype and bits."""
     if (got.shape, got.dtype) != (wanted.shape, wanted.dtype):
         raise Fault(
-            f"{what}: {wanted.dtype} of shape {wanted.shape} became {got.dtype} of shape {got.shape}"
+            f"{what}: {wanted.dtype} of shape {wanted.shape} became {got.dtype} of shape "
+            f"{got.shape}"
         )
     if got.tobytes() != np.ascontiguousarray(wanted).tobytes():
         raise Fault(f"{what}: the values differ: {got} for {wanted}")

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 from ..dtypes import ALL, FLOATS, DType
 from ..primitives import Kind, Primitive
-from .cases import TRIED, Source, cases, takes
+from .cases import TRIED, cases, takes
 from .check import Check, Measure
 from .running import run_cases
+from .source import Source
 from .subject import Subject
 
 
@@ -17,7 +19,7 @@ def rows() -> tuple[tuple[Primitive, DType], ...]:
     return tuple((p, d) for p in TRIED for d in ALL if takes(p, d))
 
 
-def source(subject: Subject, primitive: Primitive, dtype: DType, **allow: bool) -> Source:
+def source(subject: Subject, primitive: Primitive, dtype: DType, **allow: Any) -> Source:
     """What to draw from for one check; `dtype` and what `allow` says is taken as declared."""
     declared = subject.capabilities
     granted = replace(declared, dtypes=declared.dtypes | {dtype.name}, **allow)
@@ -56,5 +58,3 @@ def _special(primitive: Primitive, dtype: DType, need: str) -> Check:
 
     name = f"{primitive.name}-{dtype.name}-{need}"
     return Check(1, name, body, primitive.name, dtype.name, (dtype.name, need))
-
-

@@ -26,8 +26,10 @@ def checks() -> list[Check]:
         for name in values.HOST_LAYOUTS
     ]
     made += [
-        _check(p, dtype, f"view-{name}", _behind(name)) for p, dtype in dtypes.items() for name in _VIEWS
-    ]  # fmt: skip
+        _check(p, dtype, f"view-{name}", _behind(name))
+        for p, dtype in dtypes.items()
+        for name in _VIEWS
+    ]
     return made
 
 

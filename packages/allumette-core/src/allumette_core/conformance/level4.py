@@ -44,7 +44,7 @@ def _search(way: str, most: int, part: int, subject: Subject) -> None:
 
     @seed(subject.seed * 1000 + part)
     @settings(
-        max_examples=40 if subject.full else 8,
+        max_examples=60 if subject.full else 12,
         phases=(Phase.generate, Phase.shrink),
         database=None,
         deadline=None,
@@ -100,7 +100,7 @@ def _repro(way: str, subject: Subject, graph: Graph, i: int) -> str:
     return repro.script(subject.name, arrays, steps, wanted, way)
 
 
-# ---- ways to evaluate: each gives the outputs of one or more runs ---------------------------------
+# ---- ways to evaluate: each gives the outputs of one or more runs --------------------------------
 
 
 def _as_program(subject: Subject, graph: Graph, outputs: Sequence[int]) -> list[Results]:
@@ -152,4 +152,3 @@ def _jitted(subject: Subject, graph: Graph, outputs: Sequence[int]) -> list[Resu
 _WAYS: Mapping[str, Way] = {
     "program": _as_program, "lazy": _lazily, "eager": _eagerly, "jit": _jitted,
 }  # fmt: skip
-

@@ -1,4 +1,4 @@
-"""Level 5: robustness. Threads, repetition, memory, donation, errors, interruption, large values."""
+"""Level 5: robustness. Threads, repetition, memory, errors, interruption, large values."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from ..backend.reference import KERNELS
 from ..dtypes import float32, int32
 from ..primitives import PRIMITIVES, Params
-from . import stress
+from . import interruption, stress
 from .case import Case
 from .check import Check, Fault
 from .subject import Subject
@@ -22,9 +22,7 @@ def checks() -> list[Check]:
     """What stands in the tables below."""
     made = [_large(name, _BEYOND_GROUPS) for name in _LARGE]
     made += [_large(name, _BEYOND_FLOAT) for name in _LARGEST]
-    made += [
-        Check(5, name, body, needs=("float32", *needs)) for name, body, *needs in stress.BODIES
-    ]
+    made += [Check(5, name, body, needs=("float32", *needs)) for name, body, *needs in _BODIES]
     return made
 
 
@@ -136,3 +134,14 @@ _LARGE: Mapping[str, tuple[str, Make, Callable[[int], Params]]] = {
     "random_bits": ("random_bits", _key, lambda n: ((n,), _BITS)),
 }  # fmt: skip
 _LARGEST = ("add", "sum", "argmax", "cumsum", "flip", "iota", "random_bits", "gather")
+
+_BODIES: tuple[tuple[str, Callable[[Subject], None], *tuple[str, ...]], ...] = (
+    ("many-calls", stress.many_calls), ("alike-programs", stress.alike_programs),
+    ("inputs-intact", stress.inputs_intact), ("donation", stress.donation),
+    ("donated-results", stress.donated_results),
+    ("deterministic", stress.same_bits_again, "deterministic"),
+    ("another-thread", stress.another_thread), ("threads", stress.threads, "thread_safe"),
+    ("flat-memory", stress.flat_memory), ("too-large", stress.too_large),
+    ("interrupted", interruption.interrupted), ("long-program", stress.long_program),
+    ("many-outputs", stress.many_outputs),
+)  # fmt: skip

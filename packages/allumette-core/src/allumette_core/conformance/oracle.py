@@ -144,7 +144,7 @@ def _int_pow(x: int, y: int, bits: int) -> int:
 
 _EXACT: Mapping[str, Callable[..., Any]] = {
     "neg": lambda x, bits: -x, "abs": lambda x, bits: abs(x),
-    "sign": lambda x, bits: (x > 0) - (x < 0), 
+    "sign": lambda x, bits: (x > 0) - (x < 0),
     "add": lambda x, y, bits: x + y, "sub": lambda x, y, bits: x - y,
     "mul": lambda x, y, bits: x * y, "floordiv": lambda x, y, bits: x // y if y else 0,
     "mod": lambda x, y, bits: x % y if y else 0, "pow": _int_pow,
@@ -160,7 +160,7 @@ _EXACT: Mapping[str, Callable[..., Any]] = {
 
 def _cast(x: Array, dtype: DType) -> Array:
     if dtype.kind == "b":
-        return x != 0
+        return np.not_equal(x, 0)
     if dtype.kind == "f":
         return rounded(x, dtype).astype(WIDE)
     if x.dtype.kind != "f":
@@ -175,7 +175,7 @@ def _cast(x: Array, dtype: DType) -> Array:
 
 
 def _invert(x: Array) -> Array:
-    return ~x
+    return np.asarray(~x)
 
 
 _ANY: Mapping[str, Callable[..., Any]] = {

@@ -43,7 +43,7 @@ def fold(
 def gather(x: Array, indices: Array, axis: int) -> Array:
     """Element by element of the indices."""
     out = np.zeros(x.shape[:axis] + indices.shape + x.shape[axis + 1 :], x.dtype)
-    front = (slice(None),) * axis
+    front: tuple[Any, ...] = (slice(None),) * axis
     for at in np.ndindex(indices.shape):
         nearest = min(max(int(indices[at]), 0), x.shape[axis] - 1)
         out[front + at] = x[(*front, nearest)]
@@ -53,7 +53,7 @@ def gather(x: Array, indices: Array, axis: int) -> Array:
 def scatter(x: Array, indices: Array, updates: Array, axis: int, mode: str) -> Array:
     """Element by element of the indices, in row-major order."""
     out = np.array(x)
-    front = (slice(None),) * axis
+    front: tuple[Any, ...] = (slice(None),) * axis
     for at in np.ndindex(indices.shape):
         i = int(indices[at])
         if 0 <= i < x.shape[axis]:
@@ -110,4 +110,3 @@ def random_bits(key: Array, shape: Shape, dtype: DType) -> Array:
         a, b = threefry(words, i)
         found.append(a ^ b if dtype.itemsize == 4 else a << 32 | b)
     return np.array(found, dtype).reshape(shape)
-

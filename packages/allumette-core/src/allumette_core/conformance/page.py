@@ -22,7 +22,8 @@ pre { background: #f3f5f7; padding: .7rem; overflow-x: auto; font-size: .8rem }
 .wide { overflow-x: auto } details { margin: .4rem 0 } summary { cursor: pointer }
 @media (prefers-color-scheme: dark) { body { color: #e6e9ec; background: #14171a }
   th, td { border-color: #30363d } .dim, .skipped { color: #9aa4ae } pre { background: #1f2428 }
-  .headline, .passed { background: #173d22 } .headline.bad, .failed, .unexpected { background: #6b1d24 }
+  .headline, .passed { background: #173d22 }
+  .headline.bad, .failed, .unexpected { background: #6b1d24 }
   .known, .fallback { background: #4b3d0e } }
 """
 _DTYPES = (
@@ -42,7 +43,8 @@ def page(data: Data) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Conformance of {name}</title><style>{_STYLE}</style></head><body>"
         f"<h1>Conformance of {name}</h1><p class=dim>{_subtitle(data)}</p>"
-        f'<p class="headline{bad}">{escape(data["headline"])}</p>{"".join(sections)}</body></html>\n'
+        f'<p class="headline{bad}">{escape(data["headline"])}</p>'
+        f"{''.join(sections)}</body></html>\n"
     )
 
 

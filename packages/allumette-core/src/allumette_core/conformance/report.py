@@ -156,4 +156,3 @@ def write(run: Run, directory: Path) -> None:
         if outcome.failed and outcome.repro:
             path = directory / f"repro-{outcome.check.id}.py"
             path.write_text(outcome.repro, encoding="utf-8")
-

@@ -83,7 +83,11 @@ def script(
         *(_IMPORTS_OF_PROGRAM if by_program else ("import allumette_core as al", _EXPR)),
         f"inputs = [{', '.join(map(literal, arrays))}]",
         f"steps = [{', '.join(map(step, steps))}]",
-        *(line.format(backend=backend) for line in body if "evaluate" not in line or way == "eager"),
+        *(
+            line.format(backend=backend)
+            for line in body
+            if "evaluate" not in line or way == "eager"
+        ),
         f"want = {literal(np.ascontiguousarray(wanted).reshape(wanted.shape))}",
         *(["f = al.jit(f)"] if way == "jit" else []),
         f"for got in {got.format(backend=backend)}:",

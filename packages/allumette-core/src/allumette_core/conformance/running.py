@@ -19,11 +19,12 @@ def run_cases(subject: Subject, cases: Iterable[Case]) -> Measure:
     failing: list[tuple[int, Case, str]] = []
     for case in cases:
         try:
-            wanted, verdict = attempt(subject, case)
+            _, verdict = attempt(subject, case)
         except Exception as error:
-            if not failing:
-                raise Fault(f"{case}: {type(error).__name__}: {error}", _repro(subject, case))
-            continue
+            if failing:
+                continue
+            problem = f"{case}: {type(error).__name__}: {error}"
+            raise Fault(problem, _repro(subject, case)) from error
         if verdict.problem:
             failing.append((sum(x.size for x in case.arrays), case, verdict.problem))
             if len(failing) > 4 or verdict.worst is None:

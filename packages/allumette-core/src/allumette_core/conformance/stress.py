@@ -3,8 +3,7 @@
 import gc
 import sys
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -33,12 +32,13 @@ def _steps() -> list[Instruction]:
     ]
 
 
-def _arrays(subject: Subject, salt: object, size: int = _SIZE) -> list[Array]:
+def arrays_for(subject: Subject, salt: object, size: int = _SIZE) -> list[Array]:
+    """Inputs of a `stress_program`; others for every `salt`."""
     rng = subject.rng("stress", salt)
     return [exact(np.dtype("float32"), (size,), rng) for _ in range(2)]
 
 
-def _program(size: int = _SIZE, donated: frozenset[int] = frozenset()) -> Program:
+def stress_program(size: int = _SIZE, donated: frozenset[int] = frozenset()) -> Program:
     """Outputs: the running sums, their sum, and the product."""
     like = [np.zeros(size, "float32")] * 2
     return program_of(like, _steps(), outputs=(6, 7, 3), donated=donated)
@@ -51,32 +51,32 @@ def _wanted(arrays: list[Array]) -> list[Array]:
     return [np.asarray(values[i], "float32") for i in (6, 7, 3)]
 
 
-def _agree(got: list[Array], arrays: list[Array], what: str) -> None:
+def agree(got: list[Array], arrays: list[Array], what: str) -> None:
     for one, wanted in zip(got, _wanted(arrays), strict=True):
         if one.shape != wanted.shape or not np.array_equal(one, wanted):
             raise Fault(f"{what}: got {one}, not {wanted}")
 
 
 def _still_works(subject: Subject, what: str) -> None:
-    arrays = _arrays(subject, what)
-    for got in subject.run(_program(), arrays):
-        _agree(got, arrays, f"after {what}")
+    arrays = arrays_for(subject, what)
+    for got in subject.run(stress_program(), arrays):
+        agree(got, arrays, f"after {what}")
 
 
 def many_calls(subject: Subject) -> None:
     """One executable, other inputs every time; what it gave before stays as it was."""
-    run = subject.compile(_program())
-    inputs = [_arrays(subject, i) for i in range(40)]
+    run = subject.compile(stress_program())
+    inputs = [arrays_for(subject, i) for i in range(40)]
     made = [run(subject.upload(arrays)) for arrays in inputs]
     for i, (buffers, arrays) in enumerate(zip(made, inputs, strict=True)):
-        _agree(subject.download(buffers), arrays, f"call {i + 1} of 40")
+        agree(subject.download(buffers), arrays, f"call {i + 1} of 40")
 
 
 def inputs_intact(subject: Subject) -> None:
     """Nothing but donated inputs is written to, not even when an input is an output."""
-    arrays = _arrays(subject, "intact")
+    arrays = arrays_for(subject, "intact")
     buffers = subject.upload(arrays)
-    run = subject.compile(_program())
+    run = subject.compile(stress_program())
     for _ in range(3):
         run(buffers)
     for got, wanted in zip(subject.download(buffers), arrays, strict=True):
@@ -85,11 +85,11 @@ def inputs_intact(subject: Subject) -> None:
 
 def donation(subject: Subject) -> None:
     """A donated input is needed again later in the program; the other is not touched."""
-    arrays = _arrays(subject, "donated")
-    run = subject.compile(_program(donated=frozenset({0})))
+    arrays = arrays_for(subject, "donated")
+    run = subject.compile(stress_program(donated=frozenset({0})))
     for _ in range(20):
         buffers = subject.upload(arrays)
-        _agree(subject.download(run(buffers)), arrays, "with the first input donated")
+        agree(subject.download(run(buffers)), arrays, "with the first input donated")
         same_bits(subject.download(buffers[1:])[0], arrays[1], "the input that was not donated")
 
 
@@ -139,18 +139,18 @@ def another_thread(subject: Subject) -> None:
 
 def threads(subject: Subject) -> None:
     """One executable and several programs, from four threads that start together."""
-    shared = subject.compile(_program())
+    shared = subject.compile(stress_program())
     gate = threading.Barrier(4)
 
     def work(number: int) -> None:
         gate.wait()
         for turn in range(10):
-            arrays = _arrays(subject, (number, turn))
-            _agree(subject.download(shared(subject.upload(arrays))), arrays, f"thread {number}")
+            arrays = arrays_for(subject, (number, turn))
+            agree(subject.download(shared(subject.upload(arrays))), arrays, f"thread {number}")
             size = 100 + number * 7 + turn
-            other = _arrays(subject, (number, turn), size)
-            run = subject.compile(_program(size))
-            _agree(subject.download(run(subject.upload(other))), other, f"thread {number}")
+            other = arrays_for(subject, (number, turn), size)
+            run = subject.compile(stress_program(size))
+            agree(subject.download(run(subject.upload(other))), other, f"thread {number}")
 
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(work, number) for number in range(4)]:
@@ -159,8 +159,8 @@ def threads(subject: Subject) -> None:
 
 def flat_memory(subject: Subject) -> None:
     """1,000 evaluations leave nothing behind."""
-    arrays = _arrays(subject, "memory", 16_384)
-    run = subject.compile(_program(16_384))
+    arrays = arrays_for(subject, "memory", 16_384)
+    run = subject.compile(stress_program(16_384))
     turns = 1000
 
     def work(count: int) -> None:
@@ -205,60 +205,6 @@ def too_large(subject: Subject) -> None:
     raise Fault(f"a value of 2**46 elements was answered with {type(made[0]).__name__}")
 
 
-class _Interrupted(BaseException):
-    """What Ctrl-C would be in the main thread."""
-
-
-def interrupted(subject: Subject) -> None:
-    """A compilation or a run that is interrupted anywhere leaves the backend as it was."""
-    events = _run_until(subject, 50, sys.maxsize)
-    for turn in range(8):
-        size = 51 + turn
-        _run_until(subject, size, 1 + events * turn // 8)
-        arrays = _arrays(subject, turn, size)
-        for got in _within(60, lambda: subject.run(_program(size), arrays)):  # noqa: B023
-            _agree(got, arrays, "after an interruption")
-
-
-def _within(seconds: float, work: Callable[[], list[list[Array]]]) -> list[list[Array]]:
-    """What `work` gives; a Fault if it hangs, as it does on a lock that nobody gives back."""
-    found: Future[list[list[Array]]] = Future()
-
-    def run() -> None:
-        try:
-            found.set_result(work())
-        except Exception as error:  # noqa: BLE001  it is raised below
-            found.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        return found.result(seconds)
-    except TimeoutError:
-        raise Fault("the backend hangs after a compilation was interrupted") from None
-
-
-def _run_until(subject: Subject, size: int, limit: int) -> int:
-    """Compile and run, interrupted at the `limit`-th call of a function; how many there were."""
-    count = 0
-
-    def interrupt(*event: object) -> None:
-        nonlocal count
-        count += 1
-        if count == limit:
-            raise _Interrupted
-
-    arrays = _arrays(subject, size, size)
-    before = sys.getprofile()
-    sys.setprofile(interrupt)
-    try:
-        subject.compile(_program(size))(subject.upload(arrays))
-    except _Interrupted:
-        pass
-    finally:
-        sys.setprofile(before)
-    return count
-
-
 def alike_programs(subject: Subject) -> None:
     """Programs that differ in one thing only, all compiled before the first of them runs."""
     rng = subject.rng("alike")
@@ -295,12 +241,3 @@ def many_outputs(subject: Subject) -> None:
     for made in subject.run(program, [x]):
         for i, got in enumerate(made):
             same_bits(got, x * (i + 1), f"output {i}")
-
-
-BODIES: tuple[tuple[str, Callable[[Subject], None], *tuple[str, ...]], ...] = (
-    ("many-calls", many_calls), ("alike-programs", alike_programs), ("inputs-intact", inputs_intact), ("donation", donation),
-    ("donated-results", donated_results), ("deterministic", same_bits_again, "deterministic"),
-    ("another-thread", another_thread), ("threads", threads, "thread_safe"),
-    ("flat-memory", flat_memory), ("too-large", too_large),
-    ("interrupted", interrupted), ("long-program", long_program), ("many-outputs", many_outputs),
-)  # fmt: skip

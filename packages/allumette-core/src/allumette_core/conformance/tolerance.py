@@ -1,9 +1,9 @@
 """How far a result may be off, in units in the last place (ULP). Backends may be better, not worse.
 
-The table gives one number a primitive: for float32 and float64, and 2.5
-for all of float16, which most compute in float32 and round once. A unit is the distance of neighbouring numbers at the exact result; for
-what adds up (`SCALED`), at the sum of the magnitudes that were added, so that cancellation is not
-held against anyone. Reductions may lose a little more with the number of elements.
+The table gives one number a primitive for float32 and float64, and 2.5 for all of float16, which
+most compute in float32 and round once. A unit is the distance of neighbouring numbers at the exact
+result; for what adds up (`SCALED`), at the sum of the magnitudes that were added, so that
+cancellation is not held against anyone. Reductions may lose more with the number of elements.
 """
 
 import math

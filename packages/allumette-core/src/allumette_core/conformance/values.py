@@ -1,4 +1,4 @@
-"""Which numbers, shapes and layouts the checks try: where backends go wrong, mixed with ordinary."""
+"""Which numbers, shapes and layouts the checks try: where backends go wrong, and ordinary ones."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
