@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from allumette_core.backend import status
 
 Script = Callable[..., Any]
 
@@ -54,8 +55,6 @@ REFUSED = {
     "nothing": "is broken: allumette_open returned a int, not a Backend",
     "openfails": "is broken: t_open_fails: allumette_open raised MemoryError: full",
     "god": "no backend 'god' is installed; installed: .*Did you mean 'good'",
-    "gpu": "no backend 'gpu' is installed.*Remedy: pip install allumette-gpu",
-    "cuda": r"no backend 'cuda' is installed.*Did you mean 'gpu' \(pip install allumette-gpu\)\?",
     "qqqqqq": "no backend 'qqqqqq' is installed.*Remedy: name one of these",
     "good@t-fine": "'t-fine' does not provide backend 'good'; write 'good@t-good'",
 }
@@ -66,6 +65,20 @@ def test_a_backend_asked_for_by_name_is_refused_with_reason_and_remedy(script: S
     for name, message in REFUSED.items():
         assert out[name].startswith("BackendError: ")
         assert re.search(message, out[name]), out[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("gpu", r"no backend 'gpu' is installed; .*Remedy: pip install allumette-gpu"),
+        ("cuda", r"Did you mean 'gpu' \(pip install allumette-gpu\)\?"),
+        ("par", r"Remedy: pip install allumette-cpu"),
+    ],
+)
+def test_what_is_not_installed_is_named_with_the_package_that_brings_it(
+    name: str, remedy: str
+) -> None:
+    assert re.search(remedy, status.unknown(name, ["numpy"]))
 
 
 def test_a_device_string_means_a_backend_and_its_device(script: Script) -> None:
