@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# A backend that is not ours, as its users meet it: wheels of core and of examples/allumette-torch in
+# a clean virtual environment, and the kit. PyTorch is a large download: CI runs this on its own.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+python=${PYTHON:-python3}
+
+"$python" -m venv "$scratch/venv"
+bin="$scratch/venv/bin"
+"$bin/python" -m pip wheel --quiet --no-deps --wheel-dir "$scratch/wheels" \
+  packages/allumette-core packages/allumette-train examples/allumette-torch
+"$bin/python" -m pip install --quiet ${TORCH:-torch==2.13.0} \
+  "$scratch"/wheels/allumette_core-*.whl "$scratch"/wheels/allumette_train-*.whl \
+  "$scratch"/wheels/allumette_torch-*.whl 'hypothesis>=6.100,<7' 'pytest>=8.2,<10' ruff==0.17.6
+
+cd "$scratch"
+"$bin/allumette" conform torch --report "$scratch/report"
+ALLUMETTE_BACKEND=torch "$bin/allumette" train --help >/dev/null
+
+# What new-backend writes is right at once.
+"$bin/allumette" new-backend fresh
+"$bin/ruff" check allumette-fresh
+"$bin/ruff" format --check allumette-fresh
+"$bin/python" -m pip install --quiet --no-deps ./allumette-fresh
+"$bin/allumette" conform fresh --level L0-L4

@@ -1,0 +1,1 @@
+"""The backend `first` of allumette, on NumPy."""
