@@ -87,11 +87,11 @@ def main() -> None:
     """Print the table."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     backend: Any = backend_of("gpu")
-    print(f"float32 on {backend.device('gpu').adapter_name}, about {2 * count} numbers each")  # noqa: T201
-    print("| function | largest ULP | mean ULP | at |\n| --- | --- | --- | --- |")  # noqa: T201
+    print(f"float32 on {backend.device('gpu').adapter_name}, about {2 * count} numbers each")
+    print("| function | largest ULP | mean ULP | at |\n| --- | --- | --- | --- |")
     for name in FUNCTIONS:
         largest, mean, at = measured(name, count)
-        print(f"| {name} | {largest:.2f} | {mean:.3f} | {at} |")  # noqa: T201
+        print(f"| {name} | {largest:.2f} | {mean:.3f} | {at} |")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import allumette_core as al
 import numpy as np
 import pytest
 from allumette_core.errors import BackendError, DeviceError, DTypeError
+from allumette_gpu.errors import DeviceLostError
 
 
 def test_float64_is_refused_with_a_remedy() -> None:
@@ -65,3 +66,17 @@ def test_threads_do_not_mix_up_their_values() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(16)))
+
+
+def test_a_lost_device_is_an_error_and_can_be_opened_anew(backend: Any) -> None:
+    x = al.ones((4,), device="gpu")
+    assert (x + 1).tolist() == [2.0] * 4
+    backend.device("gpu").raw.destroy()
+    with pytest.raises(DeviceLostError, match="lost"):
+        al.tensor(np.ones(70_001, np.float32), device="gpu").numpy()
+    with pytest.raises(DeviceLostError):
+        x.numpy()
+    backend.reset("gpu")
+    with pytest.raises(DeviceLostError, match="make it anew"):
+        (x + 1).numpy()
+    assert (al.ones((4,), device="gpu") + 1).tolist() == [2.0] * 4

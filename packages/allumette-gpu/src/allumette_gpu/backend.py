@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from allumette_core.backend.spec import Backend, Executable, MemoryStats
@@ -48,6 +49,11 @@ class GpuBackend(Backend):
             self._devices[name] = found
         return found
 
+    def reset(self, name: str) -> None:
+        """Open the device `name` anew, after it was lost; values that it held are gone."""
+        self._devices.pop(name, None)
+        self.device(name)
+
     def from_host(self, array: NDArray[Any], device: str) -> GpuBuffer:
         target = self.device(device)
         refuse_dtype(array.dtype.name, target.dtypes)
@@ -64,7 +70,7 @@ class GpuBackend(Backend):
 
         target = self.device(device)
         plan = build(prepare(program, target.dtypes), target.limits)
-        return GpuExecutable(target, program, plan)
+        return GpuExecutable(partial(self.device, device), program, plan)
 
     def synchronize(self, device: str) -> None:
         self.device(device).synchronize()

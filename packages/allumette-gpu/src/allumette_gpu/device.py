@@ -13,19 +13,13 @@ from numpy.typing import NDArray
 
 from . import native
 from .adapters import adapter_name
+from .errors import DeviceLostError, is_loss
 from .kernels.base import Limits
 from .memory import GpuBuffer, Pool
 from .plugin import PORTABLE
 from .wgsl.types import TYPES, stored_bytes, to_stored
 
 _MOST_PIPELINES = 4096
-
-
-class DeviceLostError(BackendError):
-    """The graphics driver gave the device up; its values are gone.
-
-    `al.reset_device` makes a new one where it exists; else start the process anew.
-    """
 
 
 @dataclass(slots=True)
@@ -88,7 +82,7 @@ class Device:
         self.check_process()
         buffer = GpuBuffer(self.pool, array.shape, array.dtype, self)
         if array.size:
-            with self.lock:
+            with self.lock, self.errors("writing a value"):
                 self.raw.queue.write_buffer(buffer.block.raw, 0, to_stored(array))
                 self.counters.uploads += 1
         return buffer
@@ -153,10 +147,9 @@ class _Translated:
         if not isinstance(error, Exception) or isinstance(error, BackendError):
             return
         text = f"{self.device.name}: {self.doing} failed: {error}"
-        lost = "lost" in str(error).lower()
         if self.source:
             text += f"\n{self.source}"
-        raise (DeviceLostError if lost else BackendError)(text) from error
+        raise (DeviceLostError if is_loss(error) else BackendError)(text) from error
 
 
 _WANTED = (

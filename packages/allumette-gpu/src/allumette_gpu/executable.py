@@ -1,7 +1,7 @@
 """A compiled program: a run is one compute pass and one submit, with kept bind groups."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -10,6 +10,7 @@ from allumette_core.profile import recorders
 
 from . import native
 from .device import Device
+from .errors import DeviceLostError
 from .memory import Block, GpuBuffer
 from .plan.build import Plan
 from .wgsl.types import stored_bytes
@@ -20,20 +21,31 @@ _MOST_BINDINGS = 8  # sets of buffers that bind groups are kept for
 class GpuExecutable:
     """Runs a plan on a device."""
 
-    def __init__(self, device: Device, program: Program, plan: Plan) -> None:
-        self.device, self.plan = device, plan
+    def __init__(self, find: Callable[[], Device], program: Program, plan: Plan) -> None:
+        self._find, self.plan = find, plan
         self._modes = [(i.primitive.name, "native") for i in program.instructions]
-        self._pipelines = [device.pipeline(s.dispatch.source, s.dispatch.name) for s in plan.steps]
         self._avals = [plan.program.avals[v] for v in plan.made]
         inputs = plan.program.avals[: plan.program.num_inputs]
         sizes = [stored_bytes(prod(a.shape), a.dtype) for a in (*inputs, *self._avals)]
         self._sizes = [max(n, 16) for n in (*sizes, *plan.temps)]
+        self._open(find())
+
+    def _open(self, device: Device) -> None:
+        """Compile the kernels on `device`."""
+        self.device = device
         self._bound: OrderedDict[tuple[int, ...], native.Recorded] = OrderedDict()
+        self._pipelines = [
+            device.pipeline(s.dispatch.source, s.dispatch.name) for s in self.plan.steps
+        ]
 
     def __call__(self, buffers: Sequence[GpuBuffer]) -> list[GpuBuffer]:
-        device = self.device
+        device = self._find()
         device.check_process()
+        if any(buffer.device is not device for buffer in buffers):
+            raise DeviceLostError(f"{device.name}: a value was lost with its device; make it anew")
         with device.lock:
+            if device is not self.device:
+                self._open(device)
             made = [device.empty(aval.shape, aval.dtype) for aval in self._avals]
             if self.plan.steps:
                 temps = [device.pool.take(size) for size in self.plan.temps]

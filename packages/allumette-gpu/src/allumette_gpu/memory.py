@@ -12,6 +12,7 @@ from allumette_core.dtypes import DType
 from allumette_core.errors import BackendError
 from allumette_core.shapes import Shape
 
+from .errors import DeviceLostError, is_loss
 from .wgsl.types import stored_bytes
 
 _SMALLEST = 256
@@ -97,7 +98,9 @@ class Pool:
     def _made(self, size: int) -> Block:
         try:
             raw = self._create(size)
-        except Exception as first:  # noqa: BLE001  # drivers have many ways to say it
+        except Exception as first:  # drivers have many ways to say it
+            if is_loss(first):
+                raise DeviceLostError(f"gpu: the device is lost: {first}") from first
             self.trim()
             try:
                 raw = self._create(size)
