@@ -158,7 +158,7 @@ def graphs(draw: st.DrawFn, most: int) -> Graph:
 
 
 def grow(draw: st.DrawFn, graph: Graph) -> bool:
-    """Try to append one step, and say whether it fitted; late values are taken more often than early ones."""
+    """Try to append one step and say whether it fitted; late values are taken more often."""
     count = len(graph.values)
 
     def pick(dtype: DType | None = None) -> int:
