@@ -126,7 +126,7 @@ def test_reductions(name: str, axes: tuple[int, ...], dtype: str) -> None:
 @pytest.mark.parametrize("shape", [(3000, 3), (3, 3000), (700, 90), (1, 9), (9, 1), (70000,)])
 @pytest.mark.parametrize("name", "sum max argmax argmin".split())
 def test_reductions_of_every_form(name: str, shape: tuple[int, ...]) -> None:
-    x = numbers(shape)
+    x = numbers(shape) + 2  # not around 0, where sums cancel
     for axis in range(len(shape)):
         check(lambda a, axis=axis: getattr(make, name)(a, (axis,)), x)
 

@@ -4,7 +4,7 @@ from itertools import product
 from math import prod
 
 from .. import primitives as P
-from ..dtypes import float16, float32
+from ..dtypes import DEFAULT_INT, float16, float32
 from ..expr import Node, apply, literal
 from ..primitives import Kind, Primitive
 from ..shapes import Shape
@@ -24,6 +24,7 @@ def expand(program: Program) -> Program:
     - What accumulates float16 does so in float32.
     - A scatter that adds, adds to zeros.
     - A reduction over a few elements is written out, so that it fuses.
+    - The position of an extreme is the first one that equals it, which is a reduction too.
     """
     return _distinct_outputs(replay(program, _emit))
 
@@ -39,9 +40,25 @@ def _emit(instruction: Instruction, inputs: list[Node]) -> Node:
         target, indices, updates = inputs
         zeros = literal(0, target.dtype, target.shape)
         return apply(P.add, target, apply(P.scatter, zeros, indices, updates, params=params))
+    if primitive in (P.argmax, P.argmin):
+        return _position(P.max_ if primitive is P.argmax else P.min_, inputs[0], params[0][0])
     if primitive in _PAIRWISE and 1 < prod(inputs[0].shape[a] for a in params[0]) <= FEW:
         return _written_out(_PAIRWISE[primitive], inputs[0], params[0])
     return apply(primitive, *inputs, params=params)
+
+
+def _position(extreme: Primitive, x: Node, axis: int) -> Node:
+    """Where the extreme of x along `axis` is, or its first NaN if there is one."""
+    size = x.shape[axis]
+    line = tuple(size if a == axis else 1 for a in range(len(x.shape)))
+    column = tuple(1 if a == axis else n for a, n in enumerate(x.shape))
+    best = apply(P.reshape, apply(extreme, x, params=((axis,),)), params=(column,))
+    found = apply(P.eq, x, best)
+    if x.dtype.kind == "f":
+        found = apply(P.bit_or, found, apply(P.ne, x, x))
+    places = apply(P.reshape, apply(P.iota, params=(size, DEFAULT_INT)), params=(line,))
+    candidates = apply(P.where, found, places, literal(size, DEFAULT_INT))
+    return apply(P.min_, candidates, params=((axis,),))
 
 
 def _written_out(combine: Primitive, x: Node, axes: Shape) -> Node:

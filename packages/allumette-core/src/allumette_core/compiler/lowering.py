@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import primitives as P
-from ..dtypes import DEFAULT_INT, DType
+from ..dtypes import DType
 from ..layout import Layout
 from ..primitives import Kind, Primitive
 from .contractions import contract
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from .fusion import Fusion
 
 _FOLDS = {
-    P.sum_: "sum", P.prod: "prod", P.max_: "max", P.min_: "min", P.argmax: "argmax",
-    P.argmin: "argmin", P.cumsum: "cumsum", P.cumprod: "cumprod", P.cummax: "cummax",
+    P.sum_: "sum", P.prod: "prod", P.max_: "max", P.min_: "min",
+    P.cumsum: "cumsum", P.cumprod: "cumprod", P.cummax: "cummax",
     P.cummin: "cummin",
 }  # fmt: skip
 COUNTER = np.dtype("uint64")
@@ -35,19 +35,6 @@ def _reduce(fusion: "Fusion", value: int, instruction: Instruction) -> None:
     space = fusion.avals[source].shape
     access = Access(value, spread(fusion.claim(value), axes, space))
     store = Store(access, fusion.value(source), _FOLDS[instruction.primitive])
-    fusion.store(space, _rows(fusion, value, 0), store)
-
-
-def _seek(fusion: "Fusion", value: int, instruction: Instruction) -> None:
-    (source,), (axes,) = instruction.inputs, instruction.params
-    space = fusion.avals[source].shape
-    if space[axes[0]] == 1:
-        fusion.term_of[value] = fusion.const(0, DEFAULT_INT)
-        return
-    access = Access(value, spread(fusion.claim(value), axes, space))
-    along = Layout(space, tuple(int(axis in axes) for axis in range(len(space))))
-    place = fusion.term(Term(Leaf.INDEX, (), (), DEFAULT_INT, Access(-1, along)))
-    store = Store(access, fusion.value(source), _FOLDS[instruction.primitive], place)
     fusion.store(space, _rows(fusion, value, 0), store)
 
 
@@ -184,8 +171,8 @@ def _contract(fusion: "Fusion", value: int, instruction: Instruction) -> None:
 
 
 RULES: dict[Primitive, Callable[["Fusion", int, Instruction], None]] = {
-    P.sum_: _reduce, P.prod: _reduce, P.max_: _reduce, P.min_: _reduce, P.argmax: _seek,
-    P.argmin: _seek, P.cumsum: _scan, P.cumprod: _scan, P.cummax: _scan, P.cummin: _scan,
+    P.sum_: _reduce, P.prod: _reduce, P.max_: _reduce, P.min_: _reduce,
+    P.cumsum: _scan, P.cumprod: _scan, P.cummax: _scan, P.cummin: _scan,
     P.full: _full, P.iota: _iota, P.random_bits: _random_bits, P.pad: _pad, P.concat: _concat,
     P.fold: _fold, P.gather: _gather, P.scatter: _scatter, P.dot_general: _contract,
 }  # fmt: skip

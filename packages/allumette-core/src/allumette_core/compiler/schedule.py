@@ -73,9 +73,9 @@ class Term(NamedTuple):
 class Store:
     """Write term number `term` to `access`; several points may share an element if `fold` is set.
 
-    `fold` names the reduction: sum, prod, max, min; argmax or argmin, where `extra` is the term
-    that gives the index; scatter (which adds) or set, where the value of `extra` picks the slice
-    along an axis of the stride and size in `along`.
+    `fold` names the reduction: sum, prod, max, min; cumsum, cumprod, cummax, cummin along the axis
+    of the stride and size in `along`; scatter (which adds) or set, where the value of the term
+    `extra` picks a slice along such an axis.
     """
 
     access: Access
@@ -90,12 +90,10 @@ class Store:
     def order(self) -> Shape | None:
         """The axes that have to be the innermost loops; None: all axes, in their order.
 
-        Positions are sought, and running results made, along innermost axes; and of points that
-        set one element the last one wins.
+        Running results are made along an innermost axis; and of points that set one element the
+        last one wins.
         """
         strides = self.access.layout.strides
-        if self.fold in ("argmax", "argmin"):
-            return tuple(axis for axis, stride in enumerate(strides) if not stride)
         if self.fold and self.fold.startswith("cum"):
             return (strides.index(self.along[0]),)
         return None if self.fold == "set" else ()

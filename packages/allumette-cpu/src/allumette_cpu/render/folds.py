@@ -1,4 +1,4 @@
-"""Stores into which many points are folded: sums, extremes, positions of extremes, scatters.
+"""Stores into which many points are folded: sums, products, extremes, scatters.
 
 Along the innermost loops that its target does not move in, a fold lives in a register. The target
 is then written **once**, if it moves in every loop further out; else it is updated turn by turn,
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from allumette_core.compiler.schedule import Place, Store
 
-from ..scalars import I64, Value, intrinsic, llvm_type, memory_type
+from ..scalars import Value, intrinsic, llvm_type, memory_type
 from .casts import convert, number
 from .emit import ANY_ORDER, constant
 
@@ -35,7 +35,7 @@ def identity(fold: str, dtype: DType) -> Value:
     """What a fold starts from."""
     if fold in SUMS or fold == "prod":
         return number(fold == "prod", dtype)
-    lowest = fold in ("max", "argmax")
+    lowest = fold == "max"
     if dtype.kind == "f":
         return number(-np.inf if lowest else np.inf, dtype)
     if dtype.kind == "b":
@@ -73,8 +73,7 @@ class Fold:
         self.still = next((d for d, s in enumerate(reversed(self.strides)) if s), len(self.strides))
         self.once = all(self.strides[: len(self.strides) - self.still])
         self.dtype = nest.terms[store.term].dtype
-        self.positions = self.kind in ("argmax", "argmin")
-        self.scattered = store.extra is not None and not self.positions
+        self.scattered = store.extra is not None
         if self.scattered:  # every point has a target of its own
             self.still = 0
         over_rows = self.frame.place(store.access.value) is Place.FOLD
@@ -84,7 +83,6 @@ class Fold:
         self.memory = self.dtype if self.apart else self.target
         self.plain = self.once and store.fresh and not over_rows
         self.starts = self.apart or (store.fresh and not over_rows and not self.once)
-        self.slots: list[Value] = []
 
     # ---- around the whole nest
 
@@ -137,25 +135,12 @@ class Fold:
 
     def open(self) -> None:
         start = identity(self.kind, self.dtype)
-        self.slots = [self._slot(start)]
-        if self.positions:
-            self.slots.append(self._slot(constant(0)))
-
-    def _slot(self, start: Value) -> Value:
-        slot = self.emit.slot(start.type)
-        self.emit.builder.store(start, slot)
-        return slot
+        self.slot = self.emit.slot(start.type)
+        self.emit.builder.store(start, self.slot)
 
     def close(self) -> None:
-        builder = self.emit.builder
-        pointer = self.nest.pointers[self.key]
-        if self.positions:
-            value = builder.load(self.slots[1], typ=I64)
-            self._write(
-                convert(builder, value, np.dtype("int64"), self.target), pointer, self.target
-            )
-            return
-        self._settle(builder.load(self.slots[0], typ=llvm_type(self.dtype)), pointer)
+        value = self.emit.builder.load(self.slot, typ=llvm_type(self.dtype))
+        self._settle(value, self.nest.pointers[self.key])
 
     def _settle(self, value: Value, pointer: Value) -> None:
         """Write a partial result to the target."""
@@ -170,33 +155,13 @@ class Fold:
 
     def add(self, value: Value, extra: Value | None) -> None:
         builder = self.emit.builder
-        if self.positions:
-            assert extra is not None
-            self._seek(value, extra)
-        elif self.scattered:
-            assert extra is not None
+        if extra is not None:
             self._scatter(value, extra)
         elif self.still:
-            old = builder.load(self.slots[0], typ=value.type)
-            builder.store(combine(builder, self.kind, self.dtype, old, value), self.slots[0])
+            old = builder.load(self.slot, typ=value.type)
+            builder.store(combine(builder, self.kind, self.dtype, old, value), self.slot)
         else:
             self._settle(value, self.nest.pointers[self.key])
-
-    def _seek(self, value: Value, index: Value) -> None:
-        """Keep the better of two and where it was: the first of equals, the first NaN if any."""
-        builder, (best, place) = self.emit.builder, self.slots
-        old = builder.load(best, typ=value.type)
-        sign = ">" if self.kind == "argmax" else "<"
-        if self.dtype.kind == "f":
-            better = builder.fcmp_ordered(sign, value, old)
-            news = builder.fcmp_unordered("uno", value, value)
-            known = builder.fcmp_ordered("ord", old, old)
-            better = builder.or_(better, builder.and_(news, known))
-        else:
-            compare = builder.icmp_signed if self.dtype.kind == "i" else builder.icmp_unsigned
-            better = compare(sign, value, old)
-        builder.store(builder.select(better, value, old), best)
-        builder.store(builder.select(better, index, builder.load(place, typ=I64)), place)
 
     def _scatter(self, value: Value, index: Value) -> None:
         """Update the slice that `index` picks; out of bounds nothing happens."""

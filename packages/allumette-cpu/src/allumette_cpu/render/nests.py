@@ -93,14 +93,14 @@ class NestWriter:
 
     def _loop(self, level: int) -> Any:
         parallel = level == self.depth - 1 and not any(f and f.collides for f in self.folds)
-        fixed = not (level == 0 and self.axes.rows)
+        fixed = level != self.axes.rows
         short = fixed and self.axes.sizes[level] < SHORT
         return self.emit.loop(self.count(level), parallel=parallel, short=short)
 
     def count(self, level: int) -> Value:
         """How often the loop turns."""
-        if level == 0 and self.axes.rows:
-            return self.emit.mul(self.frame.rows, self.axes.sizes[0])
+        if level == self.axes.rows:
+            return self.emit.mul(self.frame.rows, self.axes.sizes[level])
         return constant(self.axes.sizes[level])
 
     # ---- addresses

@@ -5,39 +5,42 @@ from dataclasses import dataclass
 
 Strides = tuple[int, ...]
 Key = tuple[str, int]
+MANY = 64  # rows that a chunk is taken to have
 
 
 @dataclass(frozen=True, slots=True)
 class Axes:
     """The loops of a nest, outermost first.
 
-    The first runs over `sizes[0]` points of every row if `rows`. `strides` has, for each access of
-    the nest, how many elements it moves along each loop.
+    Loop number `rows` runs over `sizes[rows]` points of every row. `strides` has, for each access
+    of the nest, how many elements it moves along each loop.
     """
 
     sizes: tuple[int, ...]
-    rows: bool
+    rows: int | None
     strides: Mapping[Key, Strides]
 
 
 def ordered(
     sizes: Sequence[int], rows: bool, strides: Mapping[Key, Strides], last: Sequence[int] | None
 ) -> Axes:
-    """The loops over `sizes`: contiguous elements innermost, loops that step evenly made one.
+    """The loops over `sizes`, of which the first is over rows if `rows`: contiguous elements
+    innermost, loops that step evenly made one.
 
     The axes `last` are made the innermost, whatever that costs; None keeps the order.
     """
     order = list(range(len(sizes)))
-    inner = order[1:] if rows else order
     if last:
         order = [axis for axis in order if axis not in last] + list(last)
-    elif last is not None and len(inner) > 1:
+    elif last is not None and len(sizes) > 1:
+        long = [size * MANY if rows and not axis else size for axis, size in enumerate(sizes)]
         # Ties go to the last axis, the one that row-major buffers step through one by one.
-        best = max(inner, key=lambda axis: (_contiguity(axis, sizes[axis], strides), axis))
+        best = max(order, key=lambda axis: (_contiguity(axis, long[axis], strides), axis))
         order.remove(best)
         order.append(best)
     moved = {key: tuple(s[axis] for axis in order) for key, s in strides.items()}
-    return _merged(Axes(tuple(sizes[axis] for axis in order), rows, moved), len(last or ()))
+    place = order.index(0) if rows else None
+    return _merged(Axes(tuple(sizes[axis] for axis in order), place, moved), len(last or ()))
 
 
 def _contiguity(axis: int, size: int, strides: Mapping[Key, Strides]) -> float:
@@ -50,15 +53,19 @@ def _contiguity(axis: int, size: int, strides: Mapping[Key, Strides]) -> float:
 def _merged(axes: Axes, apart: int) -> Axes:
     sizes: list[int] = []
     groups: list[int] = []  # the last axis of each loop, whose strides are the loop's
+    rows: int | None = None
     for axis, size in enumerate(axes.sizes):
-        if groups and axis != len(axes.sizes) - apart and _steps_evenly(axes, axis):
+        fixed = axis != axes.rows and axis != len(axes.sizes) - apart
+        if groups and fixed and _steps_evenly(axes, axis):
             sizes[-1] *= size
             groups[-1] = axis
         else:
             sizes.append(size)
             groups.append(axis)
+        if axis == axes.rows:
+            rows = len(sizes) - 1
     strides = {key: tuple(s[axis] for axis in groups) for key, s in axes.strides.items()}
-    return Axes(tuple(sizes), axes.rows, strides)
+    return Axes(tuple(sizes), rows, strides)
 
 
 def _steps_evenly(axes: Axes, axis: int) -> bool:
