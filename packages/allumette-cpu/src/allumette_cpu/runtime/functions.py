@@ -1,6 +1,8 @@
 """Native functions of the runtime, by name: what rendered kernels call, and kernels of its own."""
 
+import hashlib
 from functools import cache
+from pathlib import Path
 
 from ..plan import Call
 from . import cache as kernels
@@ -26,7 +28,13 @@ def address(name: str) -> int:
 
 @cache
 def _gemm(kind: str) -> machine.Loaded:
-    from . import gemm
+    def produce() -> bytes:
+        from . import gemm
 
-    text = gemm.source(kind)
-    return kernels.loaded(text, lambda: machine.object_code(machine.optimised(text, by_hand=True)))
+        return machine.object_code(machine.optimised(gemm.source(kind), by_hand=True))
+
+    # Writing the code takes as long as compiling it: it is known by what writes it.
+    package = Path(__file__).parent
+    writers = [package / "gemm.py", package / "vectors.py", package.parent / "plan.py"]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in writers)).hexdigest()
+    return kernels.loaded(f"gemm {kind} {digest}", produce)
