@@ -18,7 +18,7 @@ bin="$scratch/venv/bin"
 
 cd "$scratch"
 "$bin/allumette" conform torch --report "$scratch/report"
-ALLUMETTE_BACKEND=torch "$bin/allumette" train --help >/dev/null
+"$bin/allumette" train --backend torch --power-ten-points 3 --iterations 20
 
 # What new-backend writes is right at once.
 "$bin/allumette" new-backend fresh
