@@ -42,7 +42,8 @@ class OpBackend(Backend):
     def _kernel(
         self, instruction: Instruction, device: str, dtypes: frozenset[str]
     ) -> tuple[Kernel, str]:
-        kernel, takes = self.kernels.get(instruction.primitive), self.info.capabilities.native_dtypes
+        kernel = self.kernels.get(instruction.primitive)
+        takes = self.info.capabilities.native_dtypes
         if kernel is not None and (takes is None or dtypes <= takes):
             return kernel, "native"
         import numpy as np
