@@ -50,6 +50,7 @@ class Draft:
 
     def fitting(self, x: Node) -> Node:
         """Something that broadcasts with x."""
+
         def fits(y: Node) -> bool:
             try:
                 return np.broadcast_shapes(x.shape, y.shape) is not None
