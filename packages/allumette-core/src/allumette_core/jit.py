@@ -30,6 +30,7 @@ from .tracing import NUMBERS, Static, Traced, trace
 A = ParamSpec("A")
 R = TypeVar("R")
 
+_ARRAYS = (np.ndarray, np.generic)
 _MAX_SIGNATURES = 256
 _MAX_VARIANTS = 8  # of captured values per signature
 
@@ -64,7 +65,7 @@ class Jitted(Generic[A, R]):
         inline = expr.state.trace is not None
         signature: list[Hashable] = []
         for i, leaf in enumerate(leaves):
-            if isinstance(leaf, np.ndarray | np.generic):
+            if type(leaf) is not Tensor and isinstance(leaf, _ARRAYS):
                 leaf = leaves[i] = from_array(np.asarray(leaf))
             if type(leaf) is Tensor:
                 node = leaf._node
@@ -112,7 +113,10 @@ class Jitted(Generic[A, R]):
 
     def _found(self, key: Hashable) -> tuple[Traced, list[Tensor]] | None:
         for traced in self._traces.get(key, ()):
-            if (not traced.guards or traced.fits()) and (captured := traced.captured()) is not None:
+            if traced.guards and not traced.fits():
+                continue
+            captured = traced.captured() if traced.watched else []
+            if captured is not None:
                 return traced, captured
         return None
 
