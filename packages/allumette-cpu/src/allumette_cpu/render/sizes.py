@@ -67,7 +67,7 @@ class Sizes:
     @property
     def combining(self) -> int:
         """The blocks in which the accumulators of all blocks are combined."""
-        return -(-self.fold_bytes // COMBINED_BYTES)
+        return max(1, -(-self.fold_bytes // COMBINED_BYTES))  # an accumulator may be empty
 
 
 def measure(loop: Loop, temps: list[int]) -> Sizes:
