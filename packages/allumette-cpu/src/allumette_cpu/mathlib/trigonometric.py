@@ -212,13 +212,19 @@ def _near_one(size: Real) -> tuple[Real, Real]:
     return root, _arc_sine(root)
 
 
+# The sign is put on after rounding: LLVM would round a wide sign straight to float16, with a
+# library function that is not there.
+
+
 @in_double
-def asin(x: Real) -> Real:
-    size = abs(x)
+def _asin_of(size: Real) -> Real:
     root, rest = _near_one(size)
     far = HALF_PI - ((root + rest) * 2.0 - HALF_PI_LOW)
-    result = (size < 0.5).choose(size + _arc_sine(size), far)
-    return result.signed_as(x)
+    return (size < 0.5).choose(size + _arc_sine(size), far)
+
+
+def asin(x: Real) -> Real:
+    return _asin_of(abs(x)).signed_as(x)
 
 
 @in_double
@@ -248,15 +254,19 @@ def _first_octants(opposite: Real, adjacent: Real) -> Real:
 
 
 @in_double
+def _atan_of(size: Real) -> Real:
+    size = (size < 2.0**60).choose(size, size.is_nan().choose(size, 2.0**60))
+    return _first_octants(size, size.const(1.0))
+
+
 def atan(x: Real) -> Real:
-    size = abs(x)
-    size = (size < 2.0**60).choose(size, x.is_nan().choose(x, 2.0**60))
-    return _first_octants(size, x.const(1.0)).signed_as(x)
+    return _atan_of(abs(x)).signed_as(x)
 
 
 @in_double
-def atan2(y: Real, x: Real) -> Real:
-    above, beside = abs(y), abs(x)
+def _atan2_of(above: Real, x: Real) -> Real:
+    """The angle of the point (x, above), above the axis."""
+    beside, undefined = abs(x), x.is_nan() | above.is_nan()
     infinite = above.equals(math.inf) & beside.equals(math.inf)
     above, beside = infinite.choose(1.0, above), infinite.choose(1.0, beside)
     beside = (above.equals(0.0) & beside.equals(0.0)).choose(1.0, beside)
@@ -265,4 +275,8 @@ def atan2(y: Real, x: Real) -> Real:
     angle = _first_octants(above * down, beside * down)
     left = x.const(1.0).signed_as(x) < 0.0
     angle = left.choose((HALF_PI - (angle * 0.5 - HALF_PI_LOW)) * 2.0, angle)
-    return (x.is_nan() | y.is_nan()).choose(math.nan, angle.signed_as(y))
+    return undefined.choose(math.nan, angle)
+
+
+def atan2(y: Real, x: Real) -> Real:
+    return _atan2_of(abs(y), x).signed_as(y)

@@ -46,6 +46,10 @@ class Bound:
                 self.steps += [_Host(c, layout, self) for _, c in calls if isinstance(c, HostCall)]
 
     def __call__(self, buffers: Sequence[Buffer]) -> list[Buffer]:
+        if len(buffers) != self.num_inputs:  # native code would read beyond them
+            raise ValueError(
+                f"a program of {self.num_inputs} inputs was given {len(buffers)} buffers"
+            )
         new = self.allocator.array
         outputs = [
             new(shape, dtype) if alias is None else buffers[alias]
