@@ -26,9 +26,11 @@ def test_unary(name: str) -> None:
     np.testing.assert_array_equal(np.signbit(got)[numbers], np.signbit(wanted)[numbers])
 
 
-def test_atan2() -> None:
-    y, x = VALUES[:, None], VALUES[None, :]
-    got = al.atan2(al.tensor(y, device="seq"), al.tensor(x, device="seq"))
+@pytest.mark.parametrize("sizes", [(8, 8), (3, 5), (5, 1), (1, 1)])
+def test_atan2(sizes: tuple[int, int]) -> None:
+    y, x = VALUES[: sizes[0], None], VALUES[None, : sizes[1]]
+    function = al.jit(lambda y, x: al.atan2(y, x))
+    got = function(al.tensor(y, device="seq"), al.tensor(x, device="seq"))
     np.testing.assert_allclose(np.asarray(got), np.arctan2(y, x), rtol=2e-3)
 
 
