@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
+from allumette_core.compiler.contractions import free_axes
 from allumette_core.dtypes import float32
 from allumette_core.shapes import Shape
 
-from ..plan.products import free_axes
 from ..wgsl.types import computed, kept, literal, loaded, rounded
 from ..wgsl.writer import Index
 from .base import Job, Part, Shader
