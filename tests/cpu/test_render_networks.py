@@ -155,3 +155,12 @@ def test_transformer_block(rows: int) -> None:
         tokens[:, 1:],
         tolerance=1e-4,
     )
+
+
+def test_columns_of_a_chunk_are_put_in_order_where_rows_run_together() -> None:
+    def step(x: Any, w: Any, v: Any) -> Any:
+        h = al.tanh(x)
+        return (h @ w).sum(), (al.exp(h.reshape(-1)) * v).sum()
+
+    rows = 3000
+    agree(step, normal(rows, 8), normal(8, 5), normal(rows * 8))

@@ -3,7 +3,9 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from allumette_core import primitives as P
+from allumette_core.compiler import fusion
 from allumette_core.compiler.program import Program, build
 from allumette_core.expr import Node, apply, literal, placeholder
 from hypothesis import given, settings
@@ -139,9 +141,18 @@ def programs(draw: Any) -> Program:
     return build(draft.inputs, outputs)[0]
 
 
+@pytest.mark.parametrize("narrow", [True, False], ids=["by column", "by row"])
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(programs())
-def test_compiled_code_agrees_with_the_reference(program: Program) -> None:
+@given(program=programs())
+def test_compiled_code_agrees_with_the_reference(narrow: bool, program: Program) -> None:
+    with pytest.MonkeyPatch.context() as patch:  # however small the program is
+        patch.setattr(fusion, "MANY_ROWS", 1)
+        patch.setattr(fusion, "NARROW", 1 << 30 if narrow else -1)
+        agree(program)
+
+
+def agree(program: Program) -> None:
+    """Fail unless native code computes what the reference does, on one thread and on two."""
     random = np.random.default_rng(0)
     shapes = [aval.shape for aval in program.avals[: program.num_inputs]]
     arrays = [random.integers(-8, 9, shape).astype("float32") / 4 for shape in shapes]

@@ -45,6 +45,8 @@ _CHEAP = frozenset(
 )
 CHEAP_TERMS = 2  # as many cheap operations are repeated rather than stored
 CHEAP_LOADS = 2
+NARROW = 1 << 9  # bytes: of rows no wider than this, a chunk has more than a vector has lanes
+MANY_ROWS = 64
 
 
 def fuse(phase: Phase) -> Loop:
@@ -67,6 +69,7 @@ class Fusion:
         self.copies: dict[Access, Access] = {}
         self.avals = list(self.program.avals)
         self.uses = self._uses()
+        self.narrow = phase.rows >= MANY_ROWS and phase.row_bytes <= NARROW
         for value in range(self.program.num_inputs):
             self.claim(value)
 
@@ -147,7 +150,8 @@ class Fusion:
             place = Place.WHOLE
         else:
             place = Place.CHUNK
-        layout = Layout.contiguous(shape)
+        columns = place is Place.CHUNK and self.narrow
+        layout = _by_column(shape, axis) if columns else Layout.contiguous(shape)
         self.memory[value] = Memory(place, layout, dtype, axis is not None)
         self.term_of.pop(value, None)
         return layout
@@ -289,8 +293,13 @@ class Fusion:
         self._settle(source, self.avals[value].shape)
         viewed = self.view(self.value(source), lambda layout: change(layout, *params))
         if viewed is None:  # elements that are not in order are put in order first
-            self.keep(source)
-            viewed = self.view(self.value(source), lambda layout: change(layout, *params))
+            shape = self.avals[source].shape
+            ordered = self.copy(
+                self.access(source), self.phase.axis(source), tuple(range(len(shape)))
+            )
+            viewed = self.view(
+                self.load(ordered.value, ordered.layout), lambda layout: change(layout, *params)
+            )
             assert viewed is not None
         self.term_of[value] = viewed
 
@@ -304,6 +313,14 @@ class Fusion:
         """Append a statement that makes `value`."""
         self.statements.append(statement)
         self.made_by[value] = len(self.statements) - 1
+
+
+def _by_column(shape: Shape, rows: int | None) -> Layout:
+    """A dense layout in which the rows of each column are contiguous.
+
+    A loop over them fills whole vectors, however few columns there are.
+    """
+    return arranged(shape, tuple(sorted(range(len(shape)), key=lambda axis: axis == rows)))
 
 
 _NOWHERE = Access(-1, Layout((), ()))

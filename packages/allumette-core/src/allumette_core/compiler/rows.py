@@ -51,6 +51,12 @@ class Phase:
         axis = self.axis(value)
         return 1 if axis is None else self.program.avals[value].shape[axis] // self.rows
 
+    @property
+    def row_bytes(self) -> int:
+        """What a row takes of the widest value that moves with the rows."""
+        avals = [a for v, a in enumerate(self.program.avals) if self.axis(v) is not None]
+        return max((prod(a.shape) * a.dtype.itemsize for a in avals), default=0) // self.rows
+
 
 Key = tuple[int, int | None]
 

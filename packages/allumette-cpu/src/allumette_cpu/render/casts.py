@@ -42,6 +42,8 @@ def convert(b: Any, x: Value, source: DType, to: DType) -> Value:
 
 
 def _saturate(b: Any, x: Value, to: DType) -> Value:
+    if x.type == F16:  # LLVM's own conversion of halves gives no 0 for NaN where FP16 is native
+        x = b.fpext(x, F32)
     name = f"llvm.fpto{'s' if to.kind == 'i' else 'u'}i.sat"
     kind = llvm_type(to)
     function = b.module.declare_intrinsic(name, [kind, x.type], ir.FunctionType(kind, [x.type]))

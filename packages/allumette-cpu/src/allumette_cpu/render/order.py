@@ -35,7 +35,7 @@ def ordered(
     elif last is not None and len(sizes) > 1:
         long = [size * MANY if rows and not axis else size for axis, size in enumerate(sizes)]
         # Ties go to the last axis, the one that row-major buffers step through one by one.
-        best = max(order, key=lambda axis: (_contiguity(axis, long[axis], strides), axis))
+        best = min(order, key=lambda axis: (_cost(axis, long[axis], strides), -axis))
         order.remove(best)
         order.append(best)
     moved = {key: tuple(s[axis] for axis in order) for key, s in strides.items()}
@@ -43,11 +43,13 @@ def ordered(
     return _merged(Axes(tuple(sizes[axis] for axis in order), place, moved), len(last or ()))
 
 
-def _contiguity(axis: int, size: int, strides: Mapping[Key, Strides]) -> float:
-    """How well a loop over `axis` goes through memory; a loop of a few iterations never pays."""
-    steps = [abs(s[axis]) for s in strides.values()]
-    score = sum(1.0 if step == 1 else 0.25 if step == 0 else 0.0 for step in steps)
-    return score * min(1.0, size / 8)
+def _cost(axis: int, size: int, strides: Mapping[Key, Strides]) -> float:
+    """The cache lines, in eighths, that a turn of an innermost loop over `axis` touches.
+
+    What stays where it is costs nothing; a loop of a few iterations fills no vector.
+    """
+    steps = (abs(s[axis]) for s in strides.values())
+    return sum(min(step, 8) for step in steps) * max(1.0, 8 / max(size, 1))
 
 
 def _merged(axes: Axes, apart: int) -> Axes:

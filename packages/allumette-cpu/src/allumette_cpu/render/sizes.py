@@ -13,6 +13,7 @@ from .folds import accumulator
 CHUNK_BYTES = 1 << 18  # what a chunk of rows takes: a part of the second-level cache
 MAX_CHUNK = 1 << 13
 MAX_BLOCKS = 64
+PADDING = 16  # rows: columns a power of two apart would share sets of the cache
 COMBINED_BYTES = 1 << 16  # of a block's accumulators that are combined at once
 FOLD_BYTES = 1 << 22  # what the accumulators of all blocks may take together ...
 MIN_BLOCKS = 8  # ... unless that were fewer blocks than this
@@ -97,7 +98,7 @@ def _rows(loop: Loop, work: int, fold_bytes: int) -> Rows:
     wanted = min(most, max(1, work // BLOCK_WORK), max(1, total // least))
     chunk = min(room, -(-total // wanted))
     block = -(-total // (wanted * chunk)) * chunk
-    return Rows(chunk, room, block, -(-total // block))
+    return Rows(chunk, room + PADDING, block, -(-total // block))
 
 
 def _scratch(
