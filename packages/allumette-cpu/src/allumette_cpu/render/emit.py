@@ -20,6 +20,8 @@ ANY_ORDER = ("reassoc", "contract", "nsz", "arcp")  # for the sums of reductions
 # Unrolling nests of small loops makes code that takes long to compile and is no faster.
 _NO_UNROLL = '!{!"llvm.loop.unroll.disable"}'
 _NO_INTERLEAVE = '!{!"llvm.loop.interleave.count", i32 1}'
+# LLVM holds back on the widest vectors for processors that slowed down when they met them.
+_ATTRIBUTES = '\nattributes #0 = { "prefer-vector-width"="512" }\n'
 SHORT = 64  # iterations: a loop known to be no longer is not interleaved
 
 
@@ -43,6 +45,7 @@ class Module:
     def text(self) -> str:
         """The module as LLVM assembly."""
         text = re.sub(r'= !\{ !"group \d+" \}', "= distinct !{}", str(self.ir))
+        text = re.sub(r'(define void @"[^)]*\))', r"\1 #0", text) + _ATTRIBUTES
         return re.sub(r'(!\d+) = !\{ !"loop \d+ (\w*)", (!\d+) \}', _loop_metadata, text)
 
 
