@@ -255,6 +255,17 @@ def test_products_of_every_size(rows: int, inner: int, columns: int) -> None:
     )
 
 
+@pytest.mark.parametrize("m", [1, 2, 3])
+@pytest.mark.parametrize("n", [1, 2, 9])
+def test_narrow_products(m: int, n: int) -> None:
+    a, b = numbers((m, 30)), numbers((30, n), seed=1)
+    check(lambda x, y: make.dot_general(x, y, (1,), (0,), (), ()), a, b)
+    a, b = numbers((4, 30, m)), numbers((4, n, 30), seed=1)
+    check(lambda x, y: make.dot_general(x, y, (1,), (2,), (0,), (0,)), a, b)
+    a, b = numbers((6, 5, m, 2)), numbers((2, 6, n, 5), seed=1)
+    check(lambda x, y: make.dot_general(x, y, (0, 1), (1, 3), (), ()), a, b)
+
+
 def test_transposed_and_viewed_operands() -> None:
     a, b = numbers((40, 30)), numbers((40, 20), seed=1)
     check(lambda x, y: make.dot_general(make.permute(x, (1, 0)), y, (1,), (0,), (), ()), a, b)

@@ -8,6 +8,8 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .. import primitives as P
 from .. import shapes
 from ..expr import Node, apply
@@ -39,7 +41,7 @@ def product_of(lhs: Node, rhs: Node, params: Params) -> Node:
     right = _arranged(rhs, b_batch, b_free, -len(a_free), b_contract)
     if terms == 0 or terms > FEW_TERMS:
         axes = tuple(range(len(left.shape) - len(a_contract), len(left.shape)))
-        return apply(P.sum_, apply(P.mul, left, right), params=(axes,))
+        return _sums(left, right, axes)
     out = shapes.dot_general(lhs.shape, rhs.shape, *params)
     products = [
         apply(P.mul, _column(left, index), _column(right, index))
@@ -49,6 +51,28 @@ def product_of(lhs: Node, rhs: Node, params: Params) -> Node:
     for term in products[1:]:
         total = apply(P.add, total, term)
     return apply(P.reshape, total, params=(out,)) if total.shape != out else total
+
+
+def _sums(left: Node, right: Node, axes: Shape) -> Node:
+    """left * right added up along the last `axes`: a sum for each of a few columns, so that all
+    share one loop over what has many."""
+    space = np.broadcast_shapes(left.shape, right.shape)
+    few = [a for a in range(axes[0]) if 1 < space[a] <= FEW_COLUMNS and axes[0] > 1]
+    if not few or 0 in space:
+        return apply(P.sum_, apply(P.mul, left, right), params=(axes,))
+    axis = few[0]
+    parts = []
+    for index in range(space[axis]):
+        one, other = (_part(x, axis, min(index, x.shape[axis] - 1)) for x in (left, right))
+        parts.append(_sums(one, other, axes))
+    return apply(P.concat, *parts, params=(axis,))
+
+
+def _part(x: Node, axis: int, index: int) -> Node:
+    """x at `index` of an axis that stays."""
+    starts = tuple(index if a == axis else 0 for a in range(len(x.shape)))
+    stops = tuple(index + 1 if a == axis else n for a, n in enumerate(x.shape))
+    return apply(P.slice_, x, params=(starts, stops, (1,) * len(x.shape)))
 
 
 def free_axes(rank: int, contract: Shape, batch: Shape) -> Shape:

@@ -23,13 +23,39 @@ Rule = Callable[[Sequence[Node], Params], Node | None]
 def simplify(program: Program) -> Program:
     """`program` with equal instructions made one, constants folded, and no-ops left out."""
     known: dict[Any, Node] = {}
+    relus: dict[int, Node] = {}  # by the serial of their condition
+
+    def made(primitive: Primitive, inputs: list[Node], params: Params) -> Node:
+        node = _simplified(primitive, inputs, params)
+        return known.setdefault(_key(node), node)
 
     def emit(instruction: Instruction, inputs: list[Node]) -> Node:
-        node = _simplified(instruction.primitive, inputs, instruction.params)
-        key = _key(node)
-        return known.setdefault(key, node)
+        primitive, _, params = instruction
+        node = _simplified(primitive, inputs, params)
+        if _key(node) in known:
+            return known[_key(node)]
+        node = made(primitive, [gate(x) for x in inputs], params)
+        if _is_relu(node):
+            relus.setdefault(node.inputs[0].serial, node)
+        return node
+
+    def gate(condition: Node) -> Node:
+        relu = relus.get(condition.serial)
+        return made(P.le, [relu, relu.inputs[1]], ()) if relu else condition
 
     return replay(program, emit)
+
+
+def _is_relu(node: Node) -> bool:
+    """Whether a node is `where(x <= 0, 0, x)`: it is <= 0 where x is, so that derivatives, which
+    ask that, need not keep x."""
+    if node.primitive is not P.where:
+        return False
+    gate, zero, x = node.inputs
+    compared = gate.inputs if gate.primitive is P.le else ()
+    return (
+        len(compared) == 2 and compared[0] is x and _constant(compared[1]) == _constant(zero) == 0
+    )
 
 
 def _key(node: Node) -> Any:
