@@ -26,8 +26,9 @@ Ref: TypeAlias = (
 """
 
 
-# How a large matrix product is cut: rows and columns of B, and rows of A, packed at once.
-GEMM_DEPTH, GEMM_WIDTH, GEMM_ROWS = 256, 1024, 96
+# How a large matrix product is cut: rows and columns of B, and rows of A, packed at once. Whole
+# panels and tiles make up the last two.
+GEMM_DEPTH, GEMM_WIDTH, GEMM_ROWS = 256, 960, 96
 GEMM_SCRATCH = 8 * GEMM_DEPTH * (GEMM_WIDTH + GEMM_ROWS)
 """Bytes of scratch memory that `gemm_f32` and `gemm_f64` are given."""
 

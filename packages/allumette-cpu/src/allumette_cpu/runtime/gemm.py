@@ -14,10 +14,9 @@ from typing import Any
 from llvmlite import ir
 
 from ..plan import GEMM_DEPTH, GEMM_ROWS, GEMM_WIDTH
-from .vectors import I1, I64, PTR, TALLEST, VECTORS, Packing, Value
+from .vectors import I1, I64, PTR, TALLEST, VECTORS, WIDE_ROWS, Packing, Value
 
-WIDE_ROWS = 4  # the rows of a tile of three vectors
-FEW_ROWS = 32  # up to so many, packing B is not worth its while
+FEW_ROWS = 128  # up to so many, packing B is not worth its while
 MANY_COLUMNS = 256  # from so many on, packing A is
 NEAR_COLUMNS = 64  # up to so many, too
 NEAR_DEPTH = 64  # so many rows of a panel of B, unpacked, stay in the first cache

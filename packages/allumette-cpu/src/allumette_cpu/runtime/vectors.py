@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -9,17 +10,35 @@ from llvmlite import ir
 
 Value = Any
 I1, I32, I64, PTR = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.PointerType()
-VECTORS = {1: 8, 2: 6, 3: 4, 4: 3, 5: 2, 6: 2}  # rows of a tile: vectors in a row, all in registers
-TALLEST = 6
 GROUP = 4  # panels of B that are packed at once
 
 
+@cache
 def vector_bytes() -> int:
     """The width of the processor's vectors in bytes."""
     features = llvm.get_host_cpu_features()
     if features.get("avx512f") and features.get("avx512vl"):
         return 64
     return 32 if features.get("avx") else 16
+
+
+@cache
+def registers() -> int:
+    """How many vectors the processor holds."""
+    arm = llvm.get_process_triple().startswith(("aarch64", "arm64"))
+    return 32 if arm or vector_bytes() == 64 else 16
+
+
+def _fitting(rows: int) -> int:
+    """Vectors in a row of a tile, so that it, a row or a column of operands and the element that is
+    multiplied with these fit the registers."""
+    return max(v for v in range(1, 9) if rows * v + min(rows, v) < registers())
+
+
+TALLEST = 8 if registers() == 32 else 6
+VECTORS = {rows: _fitting(rows) for rows in range(1, TALLEST + 1)}  # of a tile's rows
+WIDE_ROWS = max(rows for rows in VECTORS if VECTORS[rows] > VECTORS[TALLEST])
+"""The rows of a tile of one vector more than the tallest one's."""
 
 
 class Code:
@@ -29,6 +48,7 @@ class Code:
         self.module, self.name, self.kind, self.size = module, name, kind, size
         self.lanes = vector_bytes() // size
         self.vector = ir.VectorType(kind, self.lanes)
+        self.masks = vector_bytes() == 64
 
     # ---- pieces of code ------------------------------------------------------------------------
 
@@ -101,8 +121,13 @@ class Code:
         return self.call_vector(f"llvm.fmuladd.{self.suffix()}", self.vector, x, y, z)
 
     def store_first(self, value: Value, place: Value, count: Value) -> None:
-        """Store the first `count` lanes: halves, as masked stores take long on some processors."""
+        """Store the first `count` lanes: halves, where masked stores take long."""
         b, lanes = self.b, value.type.count
+        if self.masks:
+            name = f"llvm.masked.store.{self.suffix()}.p0"
+            where = place, I32(self.size), self.mask(count)
+            self.call_vector(name, ir.VoidType(), value, *where)
+            return
         with b.if_else(b.icmp_signed("==", count, I64(lanes))) as (all_, some):
             with all_:
                 b.store(value, place, align=self.size)
