@@ -67,21 +67,20 @@ class Node:
 
     def __init__(
         self,
-        primitive: Primitive | None,
+        primitive: Primitive,
         inputs: "tuple[Node, ...]",
         params: Params,
         shape: Shape,
         dtype: DType,
         device: str | None,
-        buffer: Any = None,
     ) -> None:
-        self.primitive = primitive
+        self.primitive: Primitive | None = primitive
         self.inputs = inputs
         self.params = params
         self.shape = shape
         self.dtype = dtype
         self.device = device
-        self.buffer = buffer
+        self.buffer: Any = None
         self.serial = next(_serials)
         self.trace = state.trace
         self.depth = 0
@@ -93,6 +92,27 @@ class Node:
     def __repr__(self) -> str:
         name = self.primitive.name if self.primitive else "data"
         return f"<Node {self.serial} {name} {self.dtype.name}{list(self.shape)}>"
+
+
+class Data(Node):
+    """A leaf that holds a value. What all leaves share is kept once: a jitted call makes many."""
+
+    __slots__ = ()
+
+    primitive = None
+    inputs = ()
+    params = ()
+    depth = 0
+    tracked = abstract = weak = False
+    handle = None
+
+    def __init__(self, buffer: Any, shape: Shape, dtype: DType, device: str) -> None:
+        self.buffer = buffer
+        self.shape = shape
+        self.dtype = dtype
+        self.device = device
+        self.serial = next(_serials)
+        self.trace = state.trace
 
 
 def _nothing(nodes: Iterable[Node]) -> None: ...
@@ -145,11 +165,6 @@ def _common_device(primitive: Primitive, a: str | None, b: str | None) -> str | 
     raise errors.DeviceError(
         f"{primitive}: operands are on devices {a!r} and {b!r}; move one with .to({a!r})"
     )
-
-
-def data(buffer: Any, shape: Shape, dtype: DType, device: str) -> Node:
-    """A leaf that holds `buffer`."""
-    return Node(None, (), (), shape, dtype, device, buffer)
 
 
 def placeholder(shape: Shape, dtype: DType, device: str | None, weak: bool = False) -> Node:

@@ -29,8 +29,8 @@ class Handle:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        if node.handle is None or node.handle() is None:
-            node.handle = ref(self)
+        if node.buffer is None and (node.handle is None or node.handle() is None):
+            node.handle = ref(self)  # for evaluation to see that the value is wanted
 
     # ---- what is known without computing -------------------------------------------------------
 

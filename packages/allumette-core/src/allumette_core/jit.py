@@ -23,7 +23,7 @@ from .convert import from_array
 from .dtypes import as_dtype
 from .errors import ArgumentError, DeviceError, TracingError
 from .evaluation import buffers_of
-from .expr import DONATED, Node
+from .expr import DONATED, Data, Node
 from .tensor import Tensor
 from .tracing import NUMBERS, Static, Traced, trace
 
@@ -65,14 +65,15 @@ class Jitted(Generic[A, R]):
         inline = expr.state.trace is not None
         signature: list[Hashable] = []
         for i, leaf in enumerate(leaves):
-            if type(leaf) is not Tensor and isinstance(leaf, _ARRAYS):
+            if type(leaf) is not Tensor:
+                if not isinstance(leaf, _ARRAYS):
+                    signature.append(_static_signature(leaf))
+                    continue
                 leaf = leaves[i] = from_array(np.asarray(leaf))
-            if type(leaf) is Tensor:
-                node = leaf._node
-                inline = inline or node.abstract or node.tracked
-                signature.append((node.shape, node.dtype, node.device, node.weak))
-            else:
-                signature.append(_static_signature(leaf))
+            node = leaf._node
+            if node.abstract or node.tracked:
+                inline = True
+            signature.append((node.shape, node.dtype, node.device, node.weak))
         if inline:  # part of a larger graph, without a program of its own
             return self.function(*args, **kwargs)
         traced, captured = self._traced((structure, *signature), leaves, structure)
@@ -155,11 +156,12 @@ def _execute(traced: Traced, leaves: list[Any], captured: list[Tensor]) -> Any:
         _donate(traced, nodes)
     made = traced.executable(buffers + traced.constants)
     device = traced.device
-    outputs = [
-        expr.data(buffer, aval.shape, aval.dtype, device)
-        for buffer, aval in zip(made, traced.made, strict=True)
+    results: list[Any] = [
+        Tensor(Data(buffer, shape, dtype, device))
+        for buffer, (shape, dtype) in zip(made, traced.made, strict=True)
     ]
-    results = [r.value(outputs, nodes, buffers) for r in traced.results]
+    if traced.results is not None:
+        results = [r.value(results, nodes, buffers) for r in traced.results]
     return tree.unflatten(traced.structure, results)
 
 
@@ -169,7 +171,7 @@ def _number(value: int | float, device: str) -> Node:
         array = np.asarray(value, dtype)
     except OverflowError:
         raise ArgumentError(f"jit: {value} does not fit {dtype}; pass a tensor instead") from None
-    return expr.data(backend_of(device).from_host(array, device), (), dtype, device)
+    return Data(backend_of(device).from_host(array, device), (), dtype, device)
 
 
 def _donate(traced: Traced, nodes: list[Node]) -> None:

@@ -53,15 +53,15 @@ class Result:
     kind: Literal["made", "passed", "constant"]
     what: Any
 
-    def value(self, outputs: list[Node], inputs: list[Node], buffers: list[Any]) -> Any:
-        """The leaf, given the nodes of this call."""
+    def value(self, outputs: list[Tensor], inputs: list[Node], buffers: list[Any]) -> Any:
+        """The leaf, given what this call made and took."""
         if self.kind == "constant":
             return self.what
         if self.kind == "made":
-            return Tensor(outputs[self.what])
+            return Tensor(outputs[self.what]._node)  # a handle of its own
         node = inputs[self.what]
         if node.buffer is DONATED:  # the result is the new owner
-            node = expr.data(buffers[self.what], node.shape, node.dtype, node.device or "")
+            node = expr.Data(buffers[self.what], node.shape, node.dtype, node.device or "")
         return Tensor(node)
 
 
@@ -77,7 +77,8 @@ class Traced:
     guards: tuple[tuple[captures.Path, Any], ...]
     constants: list[Any]
     structure: tree.TreeDef
-    results: tuple[Result, ...]
+    results: tuple[Result, ...] | None
+    """The leaves of the result; None: what the program makes, in order."""
     made: tuple[Aval, ...]
 
     def fits(self) -> bool:
@@ -162,9 +163,13 @@ def _compile(
         guards=found.guards,
         constants=[node.buffer for node in found.constants],
         structure=structure,
-        results=results,
+        results=None if results == _as_made(made) else results,
         made=tuple(Aval(node.shape, node.dtype) for node in made),
     )
+
+
+def _as_made(made: list[Node]) -> tuple[Result, ...]:
+    return tuple(Result("made", i) for i in range(len(made)))
 
 
 def _results(leaves: list[Any], inputs: list[Node]) -> tuple[tuple[Result, ...], list[Node]]:

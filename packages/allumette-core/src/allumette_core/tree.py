@@ -1,5 +1,6 @@
 """Trees of tensors: dict, list, tuple, namedtuple, dataclass and registered classes (optree)."""
 
+import builtins
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -27,10 +28,10 @@ def flatten(tree: Tree) -> tuple[list[Any], TreeDef]:
     """
     while True:
         leaves, structure = optree.tree_flatten(tree, namespace=_NAMESPACE)
-        unknown = [type(leaf) for leaf in leaves if type(leaf) not in _LEAF_TYPES]
+        unknown = {*builtins.map(type, leaves)} - _LEAF_TYPES
         if not unknown:
             return leaves, structure
-        for cls in set(unknown):
+        for cls in unknown:
             if is_dataclass(cls):
                 register_dataclass(cls)
             else:

@@ -82,7 +82,7 @@ class Allocator:
 
 def aligned(size: int) -> NDArray[np.uint8]:
     """`size` bytes from a multiple of 64."""
-    raw = np.empty(size + 64, np.uint8)
+    raw = np.zeros(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + size]
 
