@@ -104,6 +104,7 @@ class Pool:
         while True:
             work(self.address, thread, SPINS)
             self._asleep.append(bed)
+            work(self.address, thread, SPINS)  # of a caller who looked just before
             bed.acquire()
 
 
