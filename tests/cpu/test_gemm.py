@@ -74,6 +74,35 @@ def test_shapes_around_the_cuts_of_large_products(m: int, n: int, k: int, dtype:
         check(m, n, k, dtype, seed)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("k", [15, 16, 17, 31, 100, 511, 512, 513, 1041])
+def test_products_along_contiguous_rows(k: int, dtype: str) -> None:
+    for m in (1, 2, 5, 6, 7, 12, 13, 25):
+        for n in (1, 2, 3, 4, 5, 9):
+            for seed in (2, 6, 10, 14):  # A by rows and B by columns: both along the sum
+                check(m, n, k, dtype, seed)
+
+
+def test_what_is_beyond_contiguous_rows_is_not_added() -> None:
+    """The rows of both operands are parts of longer ones, full of NaN."""
+    for k in (1, 5, 16, 31, 33):
+        a, b = np.full((13, 48), np.nan, np.float32), np.full((9, 64), np.nan, np.float32)
+        a[:, :k], b[:, :k] = 1, 2
+        c = np.full((13, 9), 3, np.float32)
+        gemm(a[:, :k], b[:, :k].T, c, 1)
+        assert (c == 3 + 2 * k).all()
+
+
+def test_nan_and_infinity_along_contiguous_rows() -> None:
+    a, b = np.ones((7, 40), np.float32), np.ones((5, 40), np.float32)
+    a[3, 4], b[2, 37] = np.nan, np.inf
+    c = np.empty((7, 5), np.float32)
+    gemm(a, b.T, c, 0)
+    assert np.isnan(c[3]).all()
+    assert np.isinf(np.delete(c, 3, 0)[:, 2]).all()
+    assert (np.delete(np.delete(c, 3, 0), 2, 1) == 40).all()
+
+
 def test_nan_and_infinity_reach_only_their_row_and_column() -> None:
     a, b = np.ones((20, 30), np.float32), np.ones((30, 21), np.float32)
     a[3, 4], b[5, 20] = np.nan, np.inf

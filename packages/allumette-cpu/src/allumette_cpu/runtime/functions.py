@@ -35,6 +35,8 @@ def _gemm(kind: str) -> machine.Loaded:
 
     # Writing the code takes as long as compiling it: it is known by what writes it.
     package = Path(__file__).parent
-    writers = [package / "gemm.py", package / "vectors.py", package.parent / "plan.py"]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in writers)).hexdigest()
+    modules = ("gemm", "inner", "packing", "vectors", "../plan")
+    digest = hashlib.sha256(
+        b"".join((package / f"{module}.py").read_bytes() for module in modules)
+    ).hexdigest()
     return kernels.loaded(f"gemm {kind} {digest}", produce)

@@ -14,7 +14,9 @@ from typing import Any
 from llvmlite import ir
 
 from ..plan import GEMM_DEPTH, GEMM_ROWS, GEMM_WIDTH
-from .vectors import I1, I64, PTR, TALLEST, VECTORS, WIDE_ROWS, Packing, Value
+from .inner import DEPTH, Inner
+from .packing import Packing
+from .vectors import I1, I64, PTR, TALLEST, VECTORS, WIDE_ROWS, Value
 
 FEW_ROWS = 128  # up to so many, packing B is not worth its while
 MANY_COLUMNS = 256  # from so many on, packing A is
@@ -34,13 +36,14 @@ def source(name: str) -> str:
     return str(module)
 
 
-class _Gemm(Packing):
+class _Gemm(Packing, Inner):
     def build(self) -> None:
         self.tiles = {
             (rows, vectors): self.tile(rows, vectors)
             for rows, most in VECTORS.items()
             for vectors in range(1, most + 1)
         }
+        self.inner = self.inner_block()
         self.panels, self.pack = self.block(), self.packing()
         self.pack_rows = self.packing_rows()
         self.entry()
@@ -55,10 +58,9 @@ class _Gemm(Packing):
         b = self.b
         made.attributes.add("noinline")
         grid = [(i, j) for i in range(rows) for j in range(vectors)]
-        zero = ir.Constant(self.vector, [0.0] * self.lanes)
         sums = {at: b.alloca(self.vector) for at in grid}
         for slot in sums.values():
-            b.store(zero, slot)
+            b.store(self.zero(), slot)
         starts = [self.at(a, b.mul(a_rs, I64(i))) for i in range(rows)]
         whole: list[Value | None] = [None] * (vectors - 1)
 
@@ -72,11 +74,8 @@ class _Gemm(Packing):
                 for j in range(vectors):
                     b.store(self.fma(x, right[j], b.load(sums[i, j], typ=self.vector)), sums[i, j])
 
-        # Whole vectors reach into the next rows of B, and past its end in the last ones: not there.
         full = b.icmp_signed("==", tail, I64(self.lanes))
-        wide = b.icmp_signed(">=", b_rs, I64(self.lanes))
-        beyond = b.select(full, I64(0), b.select(wide, I64(1), I64(self.lanes)))
-        beyond = b.select(b.icmp_signed("<", b_rs, I64(1)), k, self.smaller(beyond, k))
+        beyond = b.select(full, I64(0), k if self.masked_loads else self.reaching(k, b_rs))
         safe = b.sub(k, beyond)
         with self.loop(safe) as p:
             multiply(p, None)
@@ -97,6 +96,14 @@ class _Gemm(Packing):
                 self.store_first(value, place, tail)
         b.ret_void()
         return made
+
+    def reaching(self, k: Value, b_rs: Value) -> Value:
+        """In how many of the last rows of B a whole vector may reach beyond the end of B: before
+        them it reads from the rows that follow, which is faster than a part of its lanes."""
+        b = self.b
+        wide = b.icmp_signed(">=", b_rs, I64(self.lanes))
+        last = self.smaller(b.select(wide, I64(1), I64(self.lanes)), k)
+        return b.select(b.icmp_signed("<", b_rs, I64(1)), k, last)
 
     # ---- a block: all tiles of C over one stretch of k -------------------------------------------
 
@@ -127,29 +134,13 @@ class _Gemm(Packing):
             vectors = self.quotient(columns, lanes)
             tail = b.sub(columns, b.mul(b.sub(vectors, I64(1)), lanes))
             panel = self.at(b_, b.mul(j, b_panel))
-            count = self.quotient(m, b.select(wide, I64(WIDE_ROWS), I64(TALLEST)))
-            height, taller = b.udiv(m, count), b.urem(m, count)
-            with self.loop(count) as t:
-                rows = b.add(height, b.zext(b.icmp_signed("<", t, taller), I64))
-                first = b.add(b.mul(t, height), self.smaller(t, taller))
+            with self.pieces(m, b.select(wide, I64(WIDE_ROWS), I64(TALLEST))) as (t, first, rows):
                 offset = b.select(in_place, b.mul(first, a_rs), b.mul(t, a_tile))
                 arguments = [k, self.at(a, offset), a_rs, a_cs, panel, b_rs, tail, accumulate]
                 arguments += [self.at(c, b.mul(first, c_rs), j), c_rs]
-                self.dispatch(b.add(b.mul(rows, I64(16)), vectors), arguments)
+                self.dispatch(self.tiles, rows, vectors, arguments)
         b.ret_void()
         return made
-
-    def dispatch(self, selector: Value, arguments: list[Value]) -> None:
-        b = self.b
-        after = b.append_basic_block("done")
-        switch = b.switch(selector, after)
-        for (rows, vectors), tile in self.tiles.items():
-            case = b.append_basic_block(f"case_{rows}x{vectors}")
-            switch.add_case(I64(rows * 16 + vectors), case)
-            b.position_at_end(case)
-            b.call(tile, arguments)
-            b.branch(after)
-        b.position_at_end(after)
 
     # ---- the whole -----------------------------------------------------------------------------
 
@@ -170,6 +161,15 @@ class _Gemm(Packing):
         a, b_ = b.select(flipped, b_, a), b.select(flipped, a, b_)
         left = b.select(flipped, b_cs, a_rs), b.select(flipped, b_rs, a_cs)
         right = b.select(flipped, a_cs, b_rs), b.select(flipped, a_rs, b_cs)
+        along = b.and_(b.icmp_signed("==", left[1], one), b.icmp_signed("==", right[0], one))
+        # Fewer rows than terms are not worth laying B out otherwise, and a vector never is.
+        few = b.or_(b.icmp_signed("<", m, k), b.icmp_signed("==", n, one))
+        along = b.and_(along, few)
+        with b.if_then(along):
+            with self.depths(k, DEPTH, adds) as (start, depth, further):
+                x, y = self.at(a, start), self.at(b_, start)
+                b.call(self.inner, [m, n, depth, x, left[0], y, right[1], further, c, c_rs])
+            b.ret_void()
         readable = b.icmp_signed("==", right[1], one)
         near = b.icmp_signed("<=", n, I64(NEAR_COLUMNS))
         few = b.icmp_signed("<=", m, I64(FEW_ROWS))

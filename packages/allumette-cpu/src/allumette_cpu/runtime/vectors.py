@@ -1,6 +1,6 @@
-"""LLVM code with vectors as wide as this processor's, and the packing of matrices."""
+"""LLVM code with vectors as wide as this processor's."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -10,7 +10,6 @@ from llvmlite import ir
 
 Value = Any
 I1, I32, I64, PTR = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.PointerType()
-GROUP = 4  # panels of B that are packed at once
 
 
 @cache
@@ -48,7 +47,7 @@ class Code:
         self.module, self.name, self.kind, self.size = module, name, kind, size
         self.lanes = vector_bytes() // size
         self.vector = ir.VectorType(kind, self.lanes)
-        self.masks = vector_bytes() == 64
+        self.masked_loads, self.masked_stores = vector_bytes() >= 32, vector_bytes() == 64  # fast
 
     # ---- pieces of code ------------------------------------------------------------------------
 
@@ -77,6 +76,43 @@ class Code:
         b.branch(head)
         b.position_at_end(after)
 
+    @contextmanager
+    def pieces(self, size: Value, most: Value | int) -> Iterator[tuple[Value, Value, Value]]:
+        """Cut `size`, which is at least 1, into as few pieces as can be, even but for 1: the number
+        of a piece, where it begins, its length."""
+        b = self.b
+        count = self.quotient(size, most if isinstance(most, ir.Value) else I64(most))
+        length, longer = b.udiv(size, count), b.urem(size, count)
+        with self.loop(count) as t:
+            more = b.zext(b.icmp_signed("<", t, longer), I64)
+            yield t, b.add(b.mul(t, length), self.smaller(t, longer)), b.add(length, more)
+
+    def dispatch(
+        self, tiles: dict[tuple[int, int], Any], rows: Value, columns: Value, arguments: list[Value]
+    ) -> None:
+        """Call the one of `tiles` that has so many rows and columns."""
+        b = self.b
+        after = b.append_basic_block("done")
+        switch = b.switch(b.add(b.mul(rows, I64(16)), columns), after)
+        for (height, width), tile in tiles.items():
+            case = b.append_basic_block(f"case_{height}x{width}")
+            switch.add_case(I64(height * 16 + width), case)
+            b.position_at_end(case)
+            b.call(tile, arguments)
+            b.branch(after)
+        b.position_at_end(after)
+
+    def zero(self) -> Value:
+        return ir.Constant(self.vector, [0.0] * self.lanes)
+
+    def lanes_of(self, x: Value, lanes: Iterable[int], y: Value | None = None) -> Value:
+        """Those lanes of x, and of y after them."""
+        chosen = list(lanes)
+        picks = ir.Constant(ir.VectorType(I32, len(chosen)), chosen)
+        return self.b.shuffle_vector(
+            x, ir.Constant(x.type, ir.Undefined) if y is None else y, picks
+        )
+
     def at(self, pointer: Value, *offsets: Value) -> Value:
         for offset in offsets:
             pointer = self.b.gep(pointer, [offset], source_etype=self.kind)
@@ -100,15 +136,13 @@ class Code:
     def load(self, pointer: Value, mask: Value | None = None) -> Value:
         if mask is None:
             return self.b.load(pointer, align=self.size, typ=self.vector)
-        zero = ir.Constant(self.vector, [0.0] * self.lanes)
         name = f"llvm.masked.load.{self.suffix()}.p0"
-        return self.call_vector(name, self.vector, pointer, I32(self.size), mask, zero)
+        return self.call_vector(name, self.vector, pointer, I32(self.size), mask, self.zero())
 
     def splat(self, value: Value, kind: Any) -> Value:
         b, lanes = self.b, self.lanes
         one = b.insert_element(ir.Constant(kind, ir.Undefined), value, I32(0))
-        zeros = ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
-        return b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
+        return self.lanes_of(one, [0] * lanes)
 
     def mask(self, count: Value) -> Value:
         """The first `count` lanes."""
@@ -123,7 +157,7 @@ class Code:
     def store_first(self, value: Value, place: Value, count: Value) -> None:
         """Store the first `count` lanes: halves, where masked stores take long."""
         b, lanes = self.b, value.type.count
-        if self.masks:
+        if self.masked_stores:
             name = f"llvm.masked.store.{self.suffix()}.p0"
             where = place, I32(self.size), self.mask(count)
             self.call_vector(name, ir.VoidType(), value, *where)
@@ -134,101 +168,9 @@ class Code:
             with some:
                 while lanes > 1:
                     lanes //= 2
-                    low, high = (
-                        b.shuffle_vector(
-                            value,
-                            ir.Constant(value.type, ir.Undefined),
-                            ir.Constant(ir.VectorType(I32, lanes), list(range(at, at + lanes))),
-                        )
-                        for at in (0, lanes)
-                    )
+                    low, high = (self.lanes_of(value, range(at, at + lanes)) for at in (0, lanes))
                     has = b.icmp_unsigned("!=", b.and_(count, I64(lanes)), I64(0))
                     with b.if_then(has):
                         b.store(low, place, align=self.size)
                     value = b.select(has, high, low)
                     place = b.select(has, self.at(place, I64(lanes)), place)
-
-
-class Packing(Code):
-    """Copies parts of matrices to where tiles read them one element after the other."""
-
-    pack: Any
-    pack_rows: Any
-
-    def packing(self) -> Any:
-        """(target, x, size, depth, x_size, x_depth, even, width): cut x along `size` into stretches
-        of at most `width`, each laid out as [depth][width]: equally long as tiles of A are, or
-        full as panels of B."""
-        made = self.function("pack", [PTR, PTR, I64, I64, I64, I64, I1, I64])
-        target, x, size, depth, x_size, x_depth, even, width = made.args
-        target.add_attribute("noalias")
-        b = self.b
-        count = self.quotient(size, width)
-        height, taller = b.udiv(size, count), b.urem(size, count)
-        with self.loop(count) as t:
-            longer = b.add(height, b.zext(b.icmp_signed("<", t, taller), I64))
-            first = b.add(b.mul(t, height), self.smaller(t, taller))
-            whole = b.mul(t, width)
-            first = b.select(even, first, whole)
-            length = b.select(even, longer, self.smaller(width, b.sub(size, whole)))
-            source = self.at(x, b.mul(first, x_size))
-            stretch = self.at(target, b.mul(whole, depth))
-            vectors = VECTORS[TALLEST]
-            is_full = b.icmp_signed("==", length, I64(vectors * self.lanes))
-            is_row = b.and_(is_full, b.icmp_signed("==", x_size, I64(1)))
-            with b.if_else(is_row) as (rows, elements):
-                with rows, self.loop(depth) as p:
-                    line, place = (
-                        self.at(source, b.mul(p, x_depth)),
-                        self.at(stretch, b.mul(p, width)),
-                    )
-                    for j in range(vectors):
-                        at = I64(j * self.lanes)
-                        b.store(self.load(self.at(line, at)), self.at(place, at), align=self.size)
-                with elements, b.if_else(b.icmp_signed("==", x_depth, I64(1))) as (deep, flat):
-                    with deep, self.loop(length) as i, self.loop(depth) as p:
-                        self.copy(source, stretch, i, p, x_size, x_depth, width)
-                    with flat, self.loop(depth) as p, self.loop(length) as i:
-                        self.copy(source, stretch, i, p, x_size, x_depth, width)
-        b.ret_void()
-        return made
-
-    def packing_rows(self) -> Any:
-        """(target, x, groups, depth, x_depth): pack so many times GROUP panels of contiguous rows,
-        reading several lines of the cache at a time."""
-        made = self.function("pack_rows", [PTR, PTR, I64, I64, I64])
-        target, x, groups, depth, x_depth = made.args
-        target.add_attribute("noalias")
-        b, width = self.b, VECTORS[TALLEST] * self.lanes
-        with self.loop(groups) as g:
-            source = self.at(x, b.mul(g, I64(GROUP * width)))
-            panels = self.at(target, b.mul(b.mul(g, I64(GROUP * width)), depth))
-            with self.loop(depth) as p:
-                line = self.at(source, b.mul(p, x_depth))
-                for panel in range(GROUP):
-                    start = b.add(b.mul(depth, I64(panel * width)), b.mul(p, I64(width)))
-                    for at in range(0, width, self.lanes):
-                        value = self.load(self.at(line, I64(panel * width + at)))
-                        b.store(value, self.at(panels, start, I64(at)), align=self.size)
-        b.ret_void()
-        return made
-
-    def pack_b(
-        self, target: Value, x: Value, columns: Value, depth: Value, right: tuple[Value, Value]
-    ) -> None:
-        """Pack the block of B that begins at x into panels."""
-        b, width = self.b, I64(VECTORS[TALLEST] * self.lanes)
-        many = b.mul(width, I64(GROUP))
-        contiguous = b.icmp_signed("==", right[1], I64(1))
-        groups = b.select(contiguous, b.udiv(columns, many), I64(0))
-        b.call(self.pack_rows, [target, x, groups, depth, right[0]])
-        done = b.mul(groups, many)
-        rest = b.sub(columns, done)
-        with b.if_then(b.icmp_signed(">", rest, I64(0))):
-            place, source = self.at(target, b.mul(done, depth)), self.at(x, b.mul(done, right[1]))
-            b.call(self.pack, [place, source, rest, depth, right[1], right[0], I1(0), width])
-
-    def copy(self, source: Value, target: Value, i: Value, p: Value, *strides: Value) -> None:
-        b, (x_size, x_depth, width) = self.b, strides
-        value = b.load(self.at(source, b.mul(i, x_size), b.mul(p, x_depth)), typ=self.kind)
-        b.store(value, self.at(target, b.mul(p, width), i))

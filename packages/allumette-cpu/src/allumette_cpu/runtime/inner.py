@@ -1,0 +1,119 @@
+"""Products whose operands both lie along the axis that is summed over, C += A B', as LLVM code.
+
+A tile of C is as many sums of vectors, each the products of a row of A and a row of B'; what is in
+the lanes of a sum is added up at the end. Nothing is packed, and rows of any number of terms fill
+whole vectors. The order of additions depends on shapes alone.
+"""
+
+from itertools import chain
+from typing import Any
+
+from .vectors import I1, I64, PTR, Code, Value, registers
+
+COLUMNS = 4  # of a tile
+ROWS = 6 if registers() == 32 else 3
+DEPTH = 512  # terms that are added up before they reach C
+BLOCK_ROWS = 2 * ROWS  # of A, that stay in the first cache while all of B' passes
+
+
+class Inner(Code):
+    def inner_tile(self, rows: int, columns: int) -> Any:
+        """(k, a, a_rs, b, b_cs, accumulate, c, c_rs)"""
+        kinds = [I64, PTR, I64, PTR, I64, I1, PTR, I64]
+        made = self.function(f"inner_{rows}x{columns}", kinds)
+        k, a, a_rs, b_, b_cs, accumulate, c, c_rs = made.args
+        b = self.b
+        made.attributes.add("noinline")
+        left = [self.at(a, b.mul(a_rs, I64(i))) for i in range(rows)]
+        right = [self.at(b_, b.mul(b_cs, I64(j))) for j in range(columns)]
+        sums = [[b.alloca(self.vector) for _ in right] for _ in left]
+        for slot in chain(*sums):
+            b.store(self.zero(), slot)
+
+        def multiply(p: Value, mask: Value | None) -> None:
+            columns_ = [self.load(self.at(start, p), mask) for start in right]
+            for start, row in zip(left, sums, strict=True):
+                x = self.load(self.at(start, p), mask)
+                for y, slot in zip(columns_, row, strict=True):
+                    b.store(self.fma(x, y, b.load(slot, typ=self.vector)), slot)
+
+        whole = b.and_(k, I64(-self.lanes))
+        with self.loop(whole, self.lanes) as p:
+            multiply(p, None)
+        tail = b.sub(k, whole)
+        with b.if_then(b.icmp_signed(">", tail, I64(0))):
+            multiply(whole, self.mask(tail))
+        for i, row in enumerate(sums):
+            totals = self.across([b.load(slot, typ=self.vector) for slot in row])
+            self.add_up(totals, columns, self.at(c, b.mul(c_rs, I64(i))), accumulate)
+        b.ret_void()
+        return made
+
+    def across(self, vectors: list[Value]) -> Value:
+        """The sum of each vector's lanes, one after another in the lanes of a short vector."""
+        count = 1 << (len(vectors) - 1).bit_length()
+        vectors = vectors + [self.zero()] * (count - len(vectors))
+        while len(vectors) > 1:
+            half = len(vectors) // 2
+            pairs = zip(vectors[:half], vectors[half:], strict=True)
+            vectors = [self.halves(x, y, half) for x, y in pairs]
+        (total,) = vectors
+        for lanes in _halved(self.lanes, count):
+            low, high = (self.lanes_of(total, range(at, at + lanes)) for at in (0, lanes))
+            total = self.b.fadd(low, high)
+        return total
+
+    def halves(self, x: Value, y: Value, distance: int) -> Value:
+        """Lanes that are `distance` apart added: of x where they are even, else of y."""
+        lanes = range(self.lanes)
+        own = [lane + (self.lanes if lane & distance else 0) for lane in lanes]
+        other = [lane ^ distance for lane in own]
+        return self.b.fadd(self.lanes_of(x, own, y), self.lanes_of(x, other, y))
+
+    def add_up(self, totals: Value, count: int, place: Value, accumulate: Value) -> None:
+        """Store the first `count` lanes, added to what is there if `accumulate`."""
+        b, first = self.b, 0
+        while first < count:
+            width = 1 << (count - first).bit_length() - 1
+            part = self.lanes_of(totals, range(first, first + width))
+            at = self.at(place, I64(first))
+            before = b.block
+            with b.if_then(accumulate):
+                added = b.fadd(b.load(at, align=self.size, typ=part.type), part)
+                adding = b.block
+            value = b.phi(part.type)
+            value.add_incoming(part, before)
+            value.add_incoming(added, adding)
+            b.store(value, at, align=self.size)
+            first += width
+
+    def inner_block(self) -> Any:
+        """(m, n, k, a, a_rs, b, b_cs, accumulate, c, c_rs)"""
+        tiles = {
+            (rows, columns): self.inner_tile(rows, columns)
+            for rows in range(1, ROWS + 1)
+            for columns in range(1, min(COLUMNS, self.lanes) + 1)
+        }
+        kinds = [I64, I64, I64, PTR, I64, PTR, I64, I1, PTR, I64]
+        made = self.function("inner", kinds)
+        m, n, k, a, a_rs, b_, b_cs, accumulate, c, c_rs = made.args
+        b = self.b
+        with self.pieces(m, BLOCK_ROWS) as (_, top, height):
+            left, target = self.at(a, b.mul(top, a_rs)), self.at(c, b.mul(top, c_rs))
+            with self.pieces(n, min(COLUMNS, self.lanes)) as (_, j, columns):
+                right = self.at(b_, b.mul(j, b_cs))
+                with self.pieces(height, ROWS) as (_, i, rows):
+                    arguments = [k, self.at(left, b.mul(i, a_rs)), a_rs, right, b_cs, accumulate]
+                    arguments += [self.at(target, b.mul(i, c_rs), j), c_rs]
+                    self.dispatch(tiles, rows, columns, arguments)
+        b.ret_void()
+        return made
+
+
+def _halved(lanes: int, count: int) -> list[int]:
+    """lanes / 2, lanes / 4, ... count"""
+    halves = []
+    while lanes > count:
+        lanes //= 2
+        halves.append(lanes)
+    return halves
