@@ -266,6 +266,11 @@ def test_narrow_products(m: int, n: int) -> None:
     check(lambda x, y: make.dot_general(x, y, (0, 1), (1, 3), (), ()), a, b)
 
 
+def test_a_product_whose_rows_are_not_the_outermost_free_axis() -> None:
+    a = numbers((5, 3, 70, 2))
+    check(lambda x: make.tanh(make.tanh(make.dot_general(x, x, (0,), (0,), (), ()))), a)
+
+
 def test_transposed_and_viewed_operands() -> None:
     a, b = numbers((40, 30)), numbers((40, 20), seed=1)
     check(lambda x, y: make.dot_general(make.permute(x, (1, 0)), y, (1,), (0,), (), ()), a, b)

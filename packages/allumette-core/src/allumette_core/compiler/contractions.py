@@ -108,8 +108,11 @@ def contract(fusion: "Fusion", value: int, instruction: Instruction) -> Contract
     rows_of = (flow.out, *flow.ins) if flow else (None, None, None)
     accumulate = fusion.phase.folds(value)
     sides = [lhs, rhs]
-    if flow and flow.ins[1] is None and not _has_contiguous_rows(rhs.layout, instruction.params):
-        # The same for every row: put in order once rather than for every chunk.
+    by_column = rows_of[0] is not None and out.layout.strides[rows_of[0]] == 1
+    fixed = flow is not None and flow.ins[1] is None
+    if fixed and not by_column and not _has_contiguous_rows(rhs.layout, instruction.params):
+        # The same for every row: put in order once rather than for every chunk. (By column, it is
+        # the rows that are stepped through.)
         sides[1] = _ordered(fusion, rhs, None, *instruction.params[3:0:-2], runs=False)
     best, least = None, 0
     # Operands are copied only if that makes one product of many: the left, the right, both.
@@ -151,9 +154,9 @@ def _as_product(
     batch, m, n, k = groups
     if len(k) > 1 and not accumulate:
         return None
-    row, column = _last(m), _last(n)
+    (*ms, row), (*ns, column), (*ks, term) = (_main_last(dims) for dims in (m, n, k))
     writable = 1 in (row.out, column.out) or column.size == 1 or (row.size == 1 and not row.rows)
-    return ((*batch, *m[:-1], *n[:-1], *k[:-1]), row, column, _last(k)) if writable else None
+    return ((*batch, *ms, *ns, *ks), row, column, term) if writable else None
 
 
 def _ordered(
@@ -172,8 +175,9 @@ def _ordered(
     return fusion.copy(source, rows, order)
 
 
-def _last(dims: list[Dim]) -> Dim:
-    return dims[-1] if dims else Dim(1, 0, 0, 0)
+def _main_last(dims: list[Dim]) -> list[Dim]:
+    """`dims` with the one that is contiguous in the result, if there is one, as the last."""
+    return sorted(dims, key=lambda dim: dim.out == 1) or [Dim(1, 0, 0, 0)]
 
 
 def _groups(

@@ -33,7 +33,7 @@ class Bound:
         self.num_inputs = program.num_inputs
         aliases = dict(plan.aliases)
         self.outputs = [
-            (aliases.get(j), program.avals[value].shape, program.avals[value].dtype)
+            (None if j in aliases else allocator.maker(*program.avals[value]), aliases.get(j, -1))
             for j, value in enumerate(program.outputs)
         ]
         layout = _Layout(plan, threads)
@@ -50,11 +50,7 @@ class Bound:
             raise ValueError(
                 f"a program of {self.num_inputs} inputs was given {len(buffers)} buffers"
             )
-        new = self.allocator.array
-        outputs = [
-            new(shape, dtype) if alias is None else buffers[alias]
-            for alias, shape, dtype in self.outputs
-        ]
+        outputs = [new() if new else buffers[alias] for new, alias in self.outputs]
         frame = self.frames.at_least(self.frame_bytes)
         arrays = [*buffers, *outputs]
         for step in self.steps:

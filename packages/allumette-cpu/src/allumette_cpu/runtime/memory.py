@@ -4,6 +4,8 @@ A fresh large block costs a page fault every four KiB, more than most kernels th
 """
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -43,9 +45,16 @@ class Allocator:
 
     def array(self, shape: tuple[int, ...], dtype: DType) -> NDArray[Any]:
         """An array with whatever is in its memory; small ones are not counted."""
+        return self.maker(shape, dtype)()
+
+    def maker(self, shape: tuple[int, ...], dtype: DType) -> Callable[[], NDArray[Any]]:
+        """What makes such arrays."""
         size = prod(shape) * dtype.itemsize
         if size < LARGE:
-            return np.empty(shape, dtype)
+            return partial(np.empty, shape, dtype)
+        return partial(self._large, shape, dtype, size)
+
+    def _large(self, shape: tuple[int, ...], dtype: DType, size: int) -> NDArray[Any]:
         block = self._take(_rounded(size))
         lease = block.view(_Lease)
         lease.block, lease.allocator = block, self
