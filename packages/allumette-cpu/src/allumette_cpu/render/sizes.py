@@ -10,7 +10,7 @@ from allumette_core.compiler.schedule import Contract, Loop, Nest, Place
 from ..plan import Ref, scratch_stride
 from .folds import accumulator
 
-CHUNK_BYTES = 1 << 18  # what a chunk of rows takes: a part of the second-level cache
+CHUNK_BYTES = 1 << 19  # what a chunk of rows takes: a part of the second-level cache
 MAX_CHUNK = 1 << 13
 MAX_BLOCKS = 64
 PADDING = 16  # rows: columns a power of two apart would share sets of the cache
