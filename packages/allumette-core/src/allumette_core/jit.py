@@ -76,7 +76,8 @@ class Jitted(Generic[A, R]):
             signature.append((node.shape, node.dtype, node.device, node.weak))
         if inline:  # part of a larger graph, without a program of its own
             return self.function(*args, **kwargs)
-        traced, captured = self._traced((structure, *signature), leaves, structure)
+        key = (structure, *signature)
+        traced, captured = self._found(key) or self._trace(key, leaves, structure)
         result: R = _execute(traced, leaves, captured)
         return result
 
@@ -90,14 +91,11 @@ class Jitted(Generic[A, R]):
         if self.static_argnames:
             named = self.static_argnames
             kwargs = {k: Static(v) if k in named else v for k, v in kwargs.items()}
-        return tree.flatten((args, kwargs))
+        return tree.flatten((args, kwargs) if kwargs else (args,))
 
-    def _traced(
+    def _trace(
         self, key: Hashable, leaves: list[Any], structure: tree.TreeDef
     ) -> tuple[Traced, list[Tensor]]:
-        found = self._found(key)
-        if found is not None:
-            return found
         with self._lock:
             found = self._found(key)  # another thread may have been faster
             if found is not None:
@@ -123,7 +121,7 @@ class Jitted(Generic[A, R]):
 
     def _donated(self, structure: tree.TreeDef, leaves: list[Any]) -> frozenset[int]:
         """The positions of the donated leaves."""
-        args, _ = tree.unflatten(structure, list(range(len(leaves))))
+        args = tree.unflatten(structure, list(range(len(leaves))))[0]
         return frozenset(
             i for n in self.donate_argnums if n < len(args) for i in tree.leaves(args[n])
         )
@@ -144,12 +142,11 @@ def _static_signature(leaf: Any) -> Hashable:
 
 
 def _execute(traced: Traced, leaves: list[Any], captured: list[Tensor]) -> Any:
-    nodes: list[Node] = []
-    for leaf in leaves:
-        if type(leaf) is Tensor:
-            nodes.append(leaf._node)
-        elif type(leaf) in NUMBERS:
-            nodes.append(_number(leaf, traced.device))
+    nodes: list[Node] = [
+        leaf._node if type(leaf) is Tensor else _number(leaf, traced.device)
+        for leaf in leaves
+        if type(leaf) is Tensor or type(leaf) in NUMBERS
+    ]
     nodes += [tensor._node for tensor in captured]
     buffers = buffers_of(nodes)
     if traced.program.donated:

@@ -108,14 +108,17 @@ def trace(
     structure: tree.TreeDef,
     donated: frozenset[int],
 ) -> Traced:
-    """Trace `function` on arguments like `leaves`, arranged as `structure`, and compile it."""
+    """Trace `function` on arguments like `leaves`, and compile it.
+
+    `structure` is that of `(positional,)` or `(positional, by name)`.
+    """
     current = Trace(getattr(function, "__qualname__", repr(function)))
     outer, expr.state.trace = expr.state.trace, current
     try:
         stood = [_stand_in(leaf) for leaf in leaves]
         arguments = [s._node for s in stood if isinstance(s, Tensor)]
-        args, kwargs = tree.unflatten(structure, stood)
-        result = function(*args, **kwargs)
+        args, *named = tree.unflatten(structure, stood)
+        result = function(*args, **(named[0] if named else {}))
     finally:
         expr.state.trace = outer
     numbers = {i: n for n, i in enumerate(i for i, s in enumerate(stood) if isinstance(s, Tensor))}
