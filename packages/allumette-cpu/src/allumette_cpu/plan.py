@@ -26,10 +26,9 @@ Ref: TypeAlias = (
 """
 
 
-# How a large matrix product is cut: rows and columns of B, and rows of A, packed at once. Whole
-# panels and tiles make up the last two.
-GEMM_DEPTH, GEMM_WIDTH, GEMM_ROWS = 256, 960, 96
-GEMM_SCRATCH = 8 * GEMM_DEPTH * (GEMM_WIDTH + GEMM_ROWS)
+# How a large matrix product is cut: so many terms, and so many bytes of B, at once.
+GEMM_DEPTH, GEMM_BYTES = 512, 3 << 18
+GEMM_SCRATCH = GEMM_BYTES + GEMM_BYTES // 8
 """Bytes of scratch memory that `gemm_f32` and `gemm_f64` are given."""
 
 

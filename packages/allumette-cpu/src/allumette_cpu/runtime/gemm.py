@@ -2,9 +2,9 @@
 
 A tile of C, a few rows by a few vectors, stays in registers while one column of A and one row of B
 after the other are multiplied into it. Small products read both operands where they lie, which is
-where a packing library spends its time; large ones are cut and packed into blocks that fit the
-caches (Goto & van de Geijn, "Anatomy of high-performance matrix multiplication", 2008). The order
-of additions depends on shapes and strides alone.
+where a packing library spends its time; for large ones, blocks of B that fit a cache are laid out
+as tiles read them (Goto & van de Geijn, "Anatomy of high-performance matrix multiplication", 2008).
+The order of additions depends on shapes and strides alone.
 """
 
 from collections.abc import Iterator
@@ -13,15 +13,17 @@ from typing import Any
 
 from llvmlite import ir
 
-from ..plan import GEMM_DEPTH, GEMM_ROWS, GEMM_WIDTH
-from .inner import DEPTH, Inner
+from ..plan import GEMM_BYTES, GEMM_DEPTH
+from .inner import INNER_DEPTH, Inner
 from .packing import Packing
 from .vectors import I1, I64, PTR, TALLEST, VECTORS, WIDE_ROWS, Value
 
 FEW_ROWS = 128  # up to so many, packing B is not worth its while
-MANY_COLUMNS = 256  # from so many on, packing A is
 NEAR_COLUMNS = 64  # up to so many, too
-NEAR_DEPTH = 64  # so many rows of a panel of B, unpacked, stay in the first cache
+GROUP = 4  # rows of A that are reached from one address
+NEAR_DEPTH = 128  # so many rows of a panel of B, unpacked, stay in the first cache
+
+Matrix = tuple[Value, Value, Value]  # its first element, its strides
 
 
 def source(name: str) -> str:
@@ -38,62 +40,70 @@ def source(name: str) -> str:
 
 class _Gemm(Packing, Inner):
     def build(self) -> None:
+        self.packing()
+        self.inner = self.inner_block()
         self.tiles = {
             (rows, vectors): self.tile(rows, vectors)
             for rows, most in VECTORS.items()
             for vectors in range(1, most + 1)
         }
-        self.inner = self.inner_block()
-        self.panels, self.pack = self.block(), self.packing()
-        self.pack_rows = self.packing_rows()
+        self.sweep = self.sweeping()
         self.entry()
 
     # ---- a tile --------------------------------------------------------------------------------
 
     def tile(self, rows: int, vectors: int) -> Any:
-        """(k, a, a_rs, a_cs, b, b_rs, tail, accumulate, c, c_rs): `tail` lanes of the last one."""
-        kinds = [I64, PTR, I64, I64, PTR, I64, I64, I1, PTR, I64]
+        """(k, a, a_rs, a_cs, b, b_rs, b_vs, tail, accumulate, c, c_rs): from a vector of B to the
+        next are `b_vs` elements; `tail` lanes of the last one are columns."""
+        kinds = [I64, PTR, I64, I64, PTR, I64, I64, I64, I1, PTR, I64]
         made = self.function(f"tile_{rows}x{vectors}", kinds)
-        k, a, a_rs, a_cs, b_, b_rs, tail, accumulate, c, c_rs = made.args
+        k, a, a_rs, a_cs, b_, b_rs, b_vs, tail, accumulate, c, c_rs = made.args
         b = self.b
         made.attributes.add("noinline")
         grid = [(i, j) for i in range(rows) for j in range(vectors)]
         sums = {at: b.alloca(self.vector) for at in grid}
         for slot in sums.values():
             b.store(self.zero(), slot)
-        starts = [self.at(a, b.mul(a_rs, I64(i))) for i in range(rows)]
+        places = {(i, j): self.at(c, b.mul(c_rs, I64(i)), I64(j * self.lanes)) for i, j in grid}
+        for place in places.values():
+            self.prefetch(place)
         whole: list[Value | None] = [None] * (vectors - 1)
+        along_b = [b.mul(b_vs, I64(j)) for j in range(vectors)]
+        down_a = [I64(0), a_rs, b.mul(a_rs, I64(2)), self.opaque(b.mul(a_rs, I64(3)))]
 
-        def multiply(p: Value, last: Value | None) -> None:
-            row = self.at(b_, b.mul(p, b_rs))
-            places = [self.at(row, I64(j * self.lanes)) for j in range(vectors)]
-            right = [self.load(*x) for x in zip(places, [*whole, last], strict=True)]
-            column = b.mul(p, a_cs)
+        def multiply(pointers: list[Value], last: Value | None) -> None:
+            row, *groups = pointers
+            where = [self.at(row, offset) for offset in along_b]
+            right = [self.load(*x) for x in zip(where, [*whole, last], strict=True)]
             for i in range(rows):
-                x = self.splat(b.load(self.at(starts[i], column), typ=self.kind), self.vector)
+                element = b.load(self.at(groups[i // GROUP], down_a[i % GROUP]), typ=self.kind)
+                x = self.splat(element, self.vector)
                 for j in range(vectors):
                     b.store(self.fma(x, right[j], b.load(sums[i, j], typ=self.vector)), sums[i, j])
 
         full = b.icmp_signed("==", tail, I64(self.lanes))
         beyond = b.select(full, I64(0), k if self.masked_loads else self.reaching(k, b_rs))
         safe = b.sub(k, beyond)
-        with self.loop(safe) as p:
-            multiply(p, None)
+        starts = [self.opaque(self.at(a, b.mul(a_rs, I64(i)))) for i in range(0, rows, GROUP)]
+        steps = [b_rs] + [a_cs] * len(starts)
+        pointers = [b_, *starts]
+        with self.walk(safe, pointers, steps) as now:
+            multiply(now, None)
         mask = self.mask(tail)
-        with self.loop(beyond) as p:
-            multiply(b.add(safe, p), mask)
+        further = [self.at(x, b.mul(safe, step)) for x, step in zip(pointers, steps, strict=True)]
+        with self.walk(beyond, further, steps) as now:
+            multiply(now, mask)
         masks = [*whole, mask]
         with b.if_then(accumulate):
-            for i, j in grid:
-                old = self.load(self.at(c, b.mul(c_rs, I64(i)), I64(j * self.lanes)), masks[j])
-                b.store(b.fadd(old, b.load(sums[i, j], typ=self.vector)), sums[i, j])
-        for i, j in grid:
-            place = self.at(c, b.mul(c_rs, I64(i)), I64(j * self.lanes))
-            value = b.load(sums[i, j], typ=self.vector)
-            if j < vectors - 1:
-                b.store(value, place, align=self.size)
+            for at in grid:
+                old = self.load(places[at], masks[at[1]])
+                b.store(b.fadd(old, b.load(sums[at], typ=self.vector)), sums[at])
+        for at in grid:
+            value = b.load(sums[at], typ=self.vector)
+            if at[1] < vectors - 1:
+                b.store(value, places[at], align=self.size)
             else:
-                self.store_first(value, place, tail)
+                self.store_first(value, places[at], tail)
         b.ret_void()
         return made
 
@@ -105,40 +115,32 @@ class _Gemm(Packing, Inner):
         last = self.smaller(b.select(wide, I64(1), I64(self.lanes)), k)
         return b.select(b.icmp_signed("<", b_rs, I64(1)), k, last)
 
-    # ---- a block: all tiles of C over one stretch of k -------------------------------------------
+    # ---- all tiles over one stretch of k ---------------------------------------------------------
 
-    def block(self) -> Any:
-        """(m, n, k, a, a_tile, a_rs, a_cs, b, b_panel, b_rs, width, accumulate, c, c_rs)
+    def sweeping(self) -> Any:
+        """(m, n, k, a, a_rs, a_cs, pack, packed, b, b_rs, b_vs, rows, vectors, accumulate, c, c_rs)
 
-        A tile's rows start `a_tile` elements after those of the tile before, or, if that is 0,
-        where the rows of A do; the columns of B from j on start at `j * b_panel`.
+        Tiles have at most `rows` and `vectors`. If `pack`, their rows of A are copied to `packed`.
         """
-        kinds = [I64, I64, I64, PTR, I64, I64, I64, PTR, I64, I64, I64, I1, PTR, I64]
-        made = self.function("block", kinds)
-        m, n, k, a, a_tile, a_rs, a_cs, b_, b_panel, b_rs, width, accumulate, c, c_rs = made.args
-        b, lanes = self.b, I64(self.lanes)
-        in_place = b.icmp_signed("==", a_tile, I64(0))
-        # A short last panel joins the one before it: three vectors by four rows fill the registers.
-        usual = b.icmp_signed("==", width, I64(VECTORS[TALLEST] * self.lanes))
-        over = b.urem(n, width)
-        joins = b.and_(b.icmp_signed(">", over, I64(0)), b.icmp_signed("<=", over, lanes))
-        unpacked = b.and_(in_place, b.icmp_signed("==", b_panel, I64(1)))
-        joins = b.and_(joins, b.and_(b.icmp_signed(">", n, width), b.and_(usual, unpacked)))
-        whole, started = b.udiv(n, width), self.quotient(n, width)
-        panels = b.select(joins, whole, started)
-        with self.loop(panels) as q:
-            j = b.mul(q, width)
-            rest = b.sub(n, j)
-            wide = b.and_(joins, b.icmp_signed("==", b.add(q, I64(1)), panels))
-            columns = b.select(wide, rest, self.smaller(width, rest))
-            vectors = self.quotient(columns, lanes)
-            tail = b.sub(columns, b.mul(b.sub(vectors, I64(1)), lanes))
-            panel = self.at(b_, b.mul(j, b_panel))
-            with self.pieces(m, b.select(wide, I64(WIDE_ROWS), I64(TALLEST))) as (t, first, rows):
-                offset = b.select(in_place, b.mul(first, a_rs), b.mul(t, a_tile))
-                arguments = [k, self.at(a, offset), a_rs, a_cs, panel, b_rs, tail, accumulate]
-                arguments += [self.at(c, b.mul(first, c_rs), j), c_rs]
-                self.dispatch(self.tiles, rows, vectors, arguments)
+        kinds = [I64, I64, I64, PTR, I64, I64, I1, PTR, PTR, I64, I64, I64, I64, I1, PTR, I64]
+        made = self.function("sweep", kinds)
+        m, n, k, a, a_rs, a_cs, pack, packed, *right, rows, vectors, adds, c, c_rs = made.args
+        b, lanes, (b_, b_rs, b_vs) = self.b, I64(self.lanes), right
+        panels = self.cut(self.quotient(n, lanes), vectors)
+        with self.pieces(self.cut(m, rows)) as (_, i, height):
+            left = self.at(a, b.mul(i, a_rs))
+            with b.if_then(pack):
+                b.call(self.pack_a, [packed, left, height, k, a_rs, a_cs])
+            copied, there = (packed, I64(1), I64(TALLEST)), (left, a_rs, a_cs)
+            operand = [b.select(pack, *pair) for pair in zip(copied, there, strict=True)]
+            target = self.at(c, b.mul(i, c_rs))
+            with self.pieces(panels) as (_, v, width):
+                j = b.mul(v, lanes)
+                last = b.mul(b.sub(width, I64(1)), lanes)
+                tail = self.smaller(lanes, b.sub(b.sub(n, j), last))
+                panel = [self.at(b_, b.mul(v, b_vs)), b_rs, b_vs]
+                arguments = [k, *operand, *panel, tail, adds, self.at(target, j), c_rs]
+                self.dispatch(self.tiles, height, width, arguments)
         b.ret_void()
         return made
 
@@ -148,97 +150,80 @@ class _Gemm(Packing, Inner):
         kinds = [I64, I64, I64, PTR, I64, I64, PTR, I64, I64, I64, PTR, I64, PTR]
         made = self.function("gemm", kinds, public=True)
         m, n, k, a, a_rs, a_cs, b_, b_rs, b_cs, accumulate, c, c_rs, scratch = made.args
-        b = self.b
+        b, one = self.b, I64(1)
         adds = b.icmp_signed("!=", accumulate, I64(0))
-        empty = b.or_(b.icmp_signed("<", m, I64(1)), b.icmp_signed("<", n, I64(1)))
+        empty = b.or_(b.icmp_signed("<", m, one), b.icmp_signed("<", n, one))
         with b.if_then(empty):
             b.ret_void()
         # A column of C whose A lies transposed is a row of the transposed product.
-        one = I64(1)
         column = b.and_(b.icmp_signed("==", n, one), b.icmp_signed("==", c_rs, one))
         flipped = b.and_(column, b.icmp_signed("==", a_rs, one))
         m, n = b.select(flipped, n, m), b.select(flipped, m, n)
-        a, b_ = b.select(flipped, b_, a), b.select(flipped, a, b_)
-        left = b.select(flipped, b_cs, a_rs), b.select(flipped, b_rs, a_cs)
-        right = b.select(flipped, a_cs, b_rs), b.select(flipped, a_rs, b_cs)
-        along = b.and_(b.icmp_signed("==", left[1], one), b.icmp_signed("==", right[0], one))
+        ours, others = (a, a_rs, a_cs), (b_, b_cs, b_rs)
+        a, a_rs, a_cs = (b.select(flipped, y, x) for x, y in zip(ours, others, strict=True))
+        b_, b_cs, b_rs = (b.select(flipped, x, y) for x, y in zip(ours, others, strict=True))
+        along = b.and_(b.icmp_signed("==", a_cs, one), b.icmp_signed("==", b_rs, one))
         # Fewer rows than terms are not worth laying B out otherwise, and a vector never is.
         few = b.or_(b.icmp_signed("<", m, k), b.icmp_signed("==", n, one))
-        along = b.and_(along, few)
-        with b.if_then(along):
-            with self.depths(k, DEPTH, adds) as (start, depth, further):
+        with b.if_then(b.and_(along, few)):
+            with self.depths(k, I64(INNER_DEPTH), adds) as (start, depth, further):
                 x, y = self.at(a, start), self.at(b_, start)
-                b.call(self.inner, [m, n, depth, x, left[0], y, right[1], further, c, c_rs])
+                b.call(self.inner, [m, n, depth, x, a_rs, y, b_cs, further, c, c_rs])
             b.ret_void()
-        readable = b.icmp_signed("==", right[1], one)
-        near = b.icmp_signed("<=", n, I64(NEAR_COLUMNS))
-        few = b.icmp_signed("<=", m, I64(FEW_ROWS))
-        in_place = b.and_(readable, b.or_(few, near))
-        with b.if_else(in_place) as (direct, blocked):
-            with direct:
-                width = self.width(m)
-                with self.depths(k, NEAR_DEPTH, adds) as (start, depth, further):
-                    x = self.at(a, b.mul(start, left[1]))
-                    y = self.at(b_, b.mul(start, right[0]))
-                    rest = [y, one, right[0], width, further, c, c_rs]
-                    b.call(self.panels, [m, n, depth, x, I64(0), *left, *rest])
-            with blocked:
-                self.blocked((m, n, k), a, left, b_, right, adds, c, c_rs, scratch)
+        self.blocks((m, n, k), (a, a_rs, a_cs), (b_, b_rs, b_cs), adds, (c, c_rs), scratch)
         b.ret_void()
 
-    def width(self, m: Value) -> Value:
-        """The columns of a panel: as many vectors as the tallest tile leaves registers for."""
-        b = self.b
-        rows = self.quotient(m, self.quotient(m, I64(TALLEST)))
-        width: Value = I64(VECTORS[TALLEST] * self.lanes)
-        for height, vectors in VECTORS.items():
-            is_height = b.icmp_signed("==", rows, I64(height))
-            width = b.select(is_height, I64(vectors * self.lanes), width)
-        return width
-
     @contextmanager
-    def depths(self, k: Value, most: int, adds: Value) -> Iterator[tuple[Value, Value, Value]]:
+    def depths(self, k: Value, most: Value, adds: Value) -> Iterator[tuple[Value, Value, Value]]:
         """Stretches of k: where one starts, how long it is, whether it adds to what C holds."""
-        b = self.b
-        steps = self.quotient(k, I64(most))
-        steps = b.select(b.icmp_signed("<", steps, I64(1)), I64(1), steps)  # k = 0 clears C
-        with self.loop(steps) as step:
-            start = b.mul(step, I64(most))
-            depth = self.smaller(I64(most), b.sub(k, start))
-            yield start, depth, b.or_(adds, b.icmp_signed(">", step, I64(0)))
+        with self.pieces(self.cut(k, most)) as (step, start, depth):
+            yield start, depth, self.b.or_(adds, self.b.icmp_signed(">", step, I64(0)))
 
-    def blocked(
+    def blocks(
         self,
         sizes: tuple[Value, Value, Value],
-        a: Value,
-        left: tuple[Value, Value],
-        b_: Value,
-        right: tuple[Value, Value],
+        left: Matrix,
+        right: Matrix,
         adds: Value,
-        c: Value,
-        c_rs: Value,
+        out: tuple[Value, Value],
         scratch: Value,
     ) -> None:
-        b, (m, n, k) = self.b, sizes
-        width = I64(VECTORS[TALLEST] * self.lanes)
-        packed_a = self.at(scratch, I64(GEMM_DEPTH * GEMM_WIDTH))
-        many = b.icmp_signed(">", n, I64(MANY_COLUMNS))
-        with self.depths(k, GEMM_DEPTH, adds) as (start, depth, further):
-            with self.loop(n, GEMM_WIDTH) as j:
-                columns = self.smaller(I64(GEMM_WIDTH), b.sub(n, j))
-                corner = self.at(b_, b.mul(start, right[0]), b.mul(j, right[1]))
-                self.pack_b(scratch, corner, columns, depth, right)
-                with self.loop(m, GEMM_ROWS) as i:
-                    rows = self.smaller(I64(GEMM_ROWS), b.sub(m, i))
-                    corner = self.at(a, b.mul(i, left[0]), b.mul(start, left[1]))
-                    with b.if_then(many):
-                        sizes_a = rows, depth, left[0], left[1], I1(1), I64(TALLEST)
-                        b.call(self.pack, [packed_a, corner, *sizes_a])
-                    packed = packed_a, b.mul(depth, I64(TALLEST)), I64(1), I64(TALLEST)
-                    where = [
-                        b.select(many, *pair)
-                        for pair in zip(packed, (corner, I64(0), *left), strict=True)
-                    ]
-                    rest = [scratch, depth, width, width, further]
-                    target = self.at(c, b.mul(i, c_rs), j)
-                    b.call(self.panels, [rows, columns, depth, *where, *rest, target, c_rs])
+        """Blocks of B, each small enough for a cache, and all rows of A times each."""
+        b, lanes, (m, n, k) = self.b, I64(self.lanes), sizes
+        (a, a_rs, a_cs), (b_, b_rs, b_cs), (c, c_rs) = left, right, out
+        few = b.icmp_signed("<=", m, I64(FEW_ROWS))
+        near = b.or_(few, b.icmp_signed("<=", n, I64(NEAR_COLUMNS)))
+        packs = b.or_(b.icmp_signed("!=", b_cs, I64(1)), b.not_(near))
+        pack_a = b.and_(packs, b.icmp_signed("!=", a_cs, I64(1)))
+        vectors = self.quotient(n, lanes)
+        tallest, widest = self.tiling(m, vectors)
+        block_vectors = I64(GEMM_BYTES // (GEMM_DEPTH * self.size * self.lanes))
+        packed_a = self.at(scratch, b.mul(block_vectors, self.stream(I64(GEMM_DEPTH))))
+        deepest = b.select(packs, I64(GEMM_DEPTH), I64(NEAR_DEPTH))
+        blocks = self.cut(vectors, b.select(packs, block_vectors, widest))
+        with self.depths(k, deepest, adds) as (start, depth, further):
+            x = self.at(a, b.mul(start, a_cs))
+            with self.pieces(blocks) as (_, v, count):
+                j = b.mul(v, lanes)
+                columns = self.smaller(b.mul(count, lanes), b.sub(n, j))
+                y = self.at(b_, b.mul(start, b_rs), b.mul(j, b_cs))
+                with b.if_then(packs):
+                    b.call(self.pack_b, [scratch, y, columns, depth, b_rs, b_cs])
+                packed, there = (scratch, lanes, self.stream(depth)), (y, b_rs, lanes)
+                block = [b.select(packs, *pair) for pair in zip(packed, there, strict=True)]
+                operands = [x, a_rs, a_cs, pack_a, packed_a, *block]
+                rest = [tallest, widest, further, self.at(c, j), c_rs]
+                b.call(self.sweep, [m, columns, depth, *operands, *rest])
+
+    def tiling(self, m: Value, vectors: Value) -> tuple[Value, Value]:
+        """The rows and vectors of the largest tile: the registers are full, and no panel is a
+        single vector if it need not."""
+        b, usual = self.b, I64(VECTORS[TALLEST])
+        alone = b.icmp_signed("==", b.urem(vectors, usual), I64(1))
+        alone = b.and_(alone, b.icmp_signed(">", vectors, I64(1)))
+        most = b.select(alone, I64(WIDE_ROWS), I64(TALLEST))
+        rows = self.quotient(m, self.quotient(m, most))
+        wide: Value = usual
+        for height, width in VECTORS.items():
+            wide = b.select(b.icmp_signed("==", rows, I64(height)), I64(width), wide)
+        return rows, wide

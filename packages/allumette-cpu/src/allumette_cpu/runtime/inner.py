@@ -12,7 +12,7 @@ from .vectors import I1, I64, PTR, Code, Value, registers
 
 COLUMNS = 4  # of a tile
 ROWS = 6 if registers() == 32 else 3
-DEPTH = 512  # terms that are added up before they reach C
+INNER_DEPTH = 512  # terms that are added up before they reach C
 BLOCK_ROWS = 2 * ROWS  # of A, that stay in the first cache while all of B' passes
 
 
@@ -98,11 +98,13 @@ class Inner(Code):
         made = self.function("inner", kinds)
         m, n, k, a, a_rs, b_, b_cs, accumulate, c, c_rs = made.args
         b = self.b
-        with self.pieces(m, BLOCK_ROWS) as (_, top, height):
+        columns_cut = self.cut(n, min(COLUMNS, self.lanes))
+        with self.pieces(self.cut(m, BLOCK_ROWS)) as (_, top, height):
             left, target = self.at(a, b.mul(top, a_rs)), self.at(c, b.mul(top, c_rs))
-            with self.pieces(n, min(COLUMNS, self.lanes)) as (_, j, columns):
+            rows_cut = self.cut(height, ROWS)
+            with self.pieces(columns_cut) as (_, j, columns):
                 right = self.at(b_, b.mul(j, b_cs))
-                with self.pieces(height, ROWS) as (_, i, rows):
+                with self.pieces(rows_cut) as (_, i, rows):
                     arguments = [k, self.at(left, b.mul(i, a_rs)), a_rs, right, b_cs, accumulate]
                     arguments += [self.at(target, b.mul(i, c_rs), j), c_rs]
                     self.dispatch(tiles, rows, columns, arguments)

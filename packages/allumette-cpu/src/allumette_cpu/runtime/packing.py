@@ -1,86 +1,136 @@
-"""Copies parts of matrices to where tiles read them one element after the other."""
+"""Copies of parts of matrices, laid out so that tiles read them one element after the other."""
 
 from typing import Any
 
-from .vectors import I1, I64, PTR, TALLEST, VECTORS, Code, Value
+from llvmlite import ir
 
-GROUP = 4  # panels of B that are packed at once
+from .vectors import I64, PTR, TALLEST, Code, Value
 
 
 class Packing(Code):
-    pack: Any
-    pack_rows: Any
+    def packing(self) -> None:
+        """Write the functions `pack_b` and `pack_a`."""
+        self.pack_elements = self.packing_elements()
+        self.pack_rows, self.pack_columns = self.packing_rows(), self.packing_columns()
+        self.pack_b, self.pack_a = self.packing_b(), self.packing_a()
 
-    def packing(self) -> Any:
-        """(target, x, size, depth, x_size, x_depth, even, width): cut x along `size` into stretches
-        of at most `width`, each laid out as [depth][width]: equally long as tiles of A are, or
-        full as panels of B."""
-        made = self.function("pack", [PTR, PTR, I64, I64, I64, I64, I1, I64])
-        target, x, size, depth, x_size, x_depth, even, width = made.args
-        target.add_attribute("noalias")
-        b = self.b
-        with self.pieces(size, width) as (t, first, longer):
-            whole = b.mul(t, width)
-            first = b.select(even, first, whole)
-            length = b.select(even, longer, self.smaller(width, b.sub(size, whole)))
-            source = self.at(x, b.mul(first, x_size))
-            stretch = self.at(target, b.mul(whole, depth))
-            vectors = VECTORS[TALLEST]
-            is_full = b.icmp_signed("==", length, I64(vectors * self.lanes))
-            is_row = b.and_(is_full, b.icmp_signed("==", x_size, I64(1)))
-            with b.if_else(is_row) as (rows, elements):
-                with rows, self.loop(depth) as p:
-                    line, place = (
-                        self.at(source, b.mul(p, x_depth)),
-                        self.at(stretch, b.mul(p, width)),
-                    )
-                    for j in range(vectors):
-                        at = I64(j * self.lanes)
-                        b.store(self.load(self.at(line, at)), self.at(place, at), align=self.size)
-                with elements, b.if_else(b.icmp_signed("==", x_depth, I64(1))) as (deep, flat):
-                    with deep, self.loop(length) as i, self.loop(depth) as p:
-                        self.copy(source, stretch, i, p, x_size, x_depth, width)
-                    with flat, self.loop(depth) as p, self.loop(length) as i:
-                        self.copy(source, stretch, i, p, x_size, x_depth, width)
+    def stream(self, depth: Value) -> Value:
+        """Elements from a packed vector of columns of B to the next: a line of the cache between
+        them, as powers of two would share sets of the cache."""
+        return self.b.mul(self.b.add(depth, I64(1)), I64(self.lanes))
+
+    # ---- B: one vector of columns after the other, each from the first row to the last -----------
+
+    def packing_b(self) -> Any:
+        """(target, x, columns, depth, x_depth, x_column): lanes beyond the last column are 0."""
+        made = self.function("pack_b", [PTR, PTR, I64, I64, I64, I64])
+        target, x, columns, depth, x_depth, x_column = made.args
+        b, lanes = self.b, I64(self.lanes)
+        whole = b.udiv(columns, lanes)
+        by_rows, by_columns = (b.icmp_signed("==", s, I64(1)) for s in (x_column, x_depth))
+        with b.if_then(by_rows):
+            b.call(self.pack_rows, [target, x, columns, depth, x_depth])
+            b.ret_void()
+        done = b.select(by_columns, whole, I64(0))
+        with self.loop(done) as v:
+            source, place = (
+                self.at(x, b.mul(b.mul(v, lanes), x_column)),
+                b.mul(v, self.stream(depth)),
+            )
+            b.call(self.pack_columns, [self.at(target, place), source, depth, x_column])
+        with self.loop(b.sub(self.quotient(columns, lanes), done)) as further:
+            v = b.add(done, further)
+            j, place = b.mul(v, lanes), self.at(target, b.mul(v, self.stream(depth)))
+            count = self.smaller(lanes, b.sub(columns, j))
+            source = self.at(x, b.mul(j, x_column))
+            b.call(self.pack_elements, [place, source, count, lanes, depth, x_depth, x_column])
         b.ret_void()
         return made
 
     def packing_rows(self) -> Any:
-        """(target, x, groups, depth, x_depth): pack so many times GROUP panels of contiguous rows,
-        reading several lines of the cache at a time."""
+        """(target, x, columns, depth, x_depth): the columns are contiguous."""
         made = self.function("pack_rows", [PTR, PTR, I64, I64, I64])
-        target, x, groups, depth, x_depth = made.args
+        target, x, columns, depth, x_depth = made.args
         target.add_attribute("noalias")
-        b, width = self.b, VECTORS[TALLEST] * self.lanes
-        with self.loop(groups) as g:
-            source = self.at(x, b.mul(g, I64(GROUP * width)))
-            panels = self.at(target, b.mul(b.mul(g, I64(GROUP * width)), depth))
-            with self.loop(depth) as p:
-                line = self.at(source, b.mul(p, x_depth))
-                for panel in range(GROUP):
-                    start = b.add(b.mul(depth, I64(panel * width)), b.mul(p, I64(width)))
-                    for at in range(0, width, self.lanes):
-                        value = self.load(self.at(line, I64(panel * width + at)))
-                        b.store(value, self.at(panels, start, I64(at)), align=self.size)
+        b, lanes = self.b, I64(self.lanes)
+        whole, tail, stream = b.udiv(columns, lanes), b.urem(columns, lanes), self.stream(depth)
+        mask = self.mask(tail)
+        with self.loop(depth) as p:
+            line, place = self.at(x, b.mul(p, x_depth)), self.at(target, b.mul(p, lanes))
+            with self.loop(whole) as v:
+                value = self.load(self.at(line, b.mul(v, lanes)))
+                b.store(value, self.at(place, b.mul(v, stream)), align=self.size)
+            with b.if_then(b.icmp_signed(">", tail, I64(0))):
+                value = self.load(self.at(line, b.mul(whole, lanes)), mask)
+                b.store(value, self.at(place, b.mul(whole, stream)), align=self.size)
         b.ret_void()
         return made
 
-    def pack_b(
-        self, target: Value, x: Value, columns: Value, depth: Value, right: tuple[Value, Value]
-    ) -> None:
-        """Pack the block of B that begins at x into panels."""
-        b, width = self.b, I64(VECTORS[TALLEST] * self.lanes)
-        many = b.mul(width, I64(GROUP))
-        contiguous = b.icmp_signed("==", right[1], I64(1))
-        groups = b.select(contiguous, b.udiv(columns, many), I64(0))
-        b.call(self.pack_rows, [target, x, groups, depth, right[0]])
-        done = b.mul(groups, many)
-        rest = b.sub(columns, done)
-        with b.if_then(b.icmp_signed(">", rest, I64(0))):
-            place, source = self.at(target, b.mul(done, depth)), self.at(x, b.mul(done, right[1]))
-            b.call(self.pack, [place, source, rest, depth, right[1], right[0], I1(0), width])
+    def packing_columns(self) -> Any:
+        """(target, x, depth, x_column): a vector of columns, each of which is contiguous."""
+        made = self.function("pack_columns", [PTR, PTR, I64, I64])
+        target, x, depth, x_column = made.args
+        target.add_attribute("noalias")
+        b, lanes = self.b, self.lanes
+        starts = [self.at(x, b.mul(x_column, I64(i))) for i in range(lanes)]
+        whole = b.and_(depth, I64(-lanes))
+        with self.loop(whole, lanes) as p:
+            columns = [self.load(self.at(start, p)) for start in starts]
+            for i, row in enumerate(self.transposed(columns)):
+                b.store(row, self.at(target, b.mul(b.add(p, I64(i)), I64(lanes))), align=self.size)
+        place, rest = self.at(target, b.mul(whole, I64(lanes))), b.sub(depth, whole)
+        arguments = [place, self.at(x, whole), I64(lanes), I64(lanes), rest, I64(1), x_column]
+        b.call(self.pack_elements, arguments)
+        b.ret_void()
+        return made
 
-    def copy(self, source: Value, target: Value, i: Value, p: Value, *strides: Value) -> None:
-        b, (x_size, x_depth, width) = self.b, strides
-        value = b.load(self.at(source, b.mul(i, x_size), b.mul(p, x_depth)), typ=self.kind)
-        b.store(value, self.at(target, b.mul(p, width), i))
+    def transposed(self, vectors: list[Value]) -> list[Value]:
+        """As many vectors as a vector has lanes, as a matrix, transposed: halves change places,
+        then halves of halves."""
+        distance = self.lanes // 2
+        while distance:
+            for i in range(self.lanes):
+                if not i & distance:
+                    x, y = vectors[i], vectors[i + distance]
+                    low = [
+                        n ^ distance ^ self.lanes if n & distance else n for n in range(self.lanes)
+                    ]
+                    vectors[i] = self.lanes_of(x, low, y)
+                    vectors[i + distance] = self.lanes_of(x, [n ^ distance for n in low], y)
+            distance //= 2
+        return vectors
+
+    def packing_elements(self) -> Any:
+        """(target, x, count, width, depth, x_depth, x_element): [depth][width], of which `count`
+        are copied and the others 0."""
+        made = self.function("pack_elements", [PTR, PTR, I64, I64, I64, I64, I64])
+        target, x, count, width, depth, x_depth, x_element = made.args
+        target.add_attribute("noalias")
+        b = self.b
+        with self.loop(depth) as p:
+            line, place = self.at(x, b.mul(p, x_depth)), self.at(target, b.mul(p, width))
+            with self.loop(count) as i:
+                value = b.load(self.at(line, b.mul(i, x_element)), typ=self.kind)
+                b.store(value, self.at(place, i))
+            with self.loop(b.sub(width, count)) as i:
+                b.store(self.kind(0.0), self.at(place, b.add(count, i)))
+        b.ret_void()
+        return made
+
+    # ---- the rows of A that one tile has ---------------------------------------------------------
+
+    def packing_a(self) -> Any:
+        """(target, x, rows, depth, x_row, x_depth): [depth][TALLEST]"""
+        made = self.function("pack_a", [PTR, PTR, I64, I64, I64, I64])
+        target, x, rows, depth, x_row, x_depth = made.args
+        b, tallest = self.b, I64(TALLEST)
+        column = ir.VectorType(self.kind, TALLEST)
+        whole = b.icmp_signed("==", rows, tallest)
+        with b.if_else(b.and_(whole, b.icmp_signed("==", x_row, I64(1)))) as (fast, slow):
+            with fast, self.loop(depth) as p:
+                value = b.load(self.at(x, b.mul(p, x_depth)), align=self.size, typ=column)
+                b.store(value, self.at(target, b.mul(p, tallest)), align=self.size)
+            with slow:
+                b.call(self.pack_elements, [target, x, rows, tallest, depth, x_depth, x_row])
+        b.ret_void()
+        return made

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
 from llvmlite import ir
@@ -38,6 +38,14 @@ TALLEST = 8 if registers() == 32 else 6
 VECTORS = {rows: _fitting(rows) for rows in range(1, TALLEST + 1)}  # of a tile's rows
 WIDE_ROWS = max(rows for rows in VECTORS if VECTORS[rows] > VECTORS[TALLEST])
 """The rows of a tile of one vector more than the tallest one's."""
+
+
+class Cut(NamedTuple):
+    """So many pieces of a length, of which so many are longer by 1."""
+
+    count: Value
+    length: Value
+    longer: Value
 
 
 class Code:
@@ -77,15 +85,37 @@ class Code:
         b.position_at_end(after)
 
     @contextmanager
-    def pieces(self, size: Value, most: Value | int) -> Iterator[tuple[Value, Value, Value]]:
-        """Cut `size`, which is at least 1, into as few pieces as can be, even but for 1: the number
-        of a piece, where it begins, its length."""
+    def walk(
+        self, count: Value, pointers: list[Value], steps: list[Value]
+    ) -> Iterator[list[Value]]:
+        """`count` times, with pointers that move on by `steps` elements each time."""
+        b = self.b
+        before = b.block
+        with self.loop(count) as i:
+            body = b.block
+            b.position_at_start(i.parent)
+            now = [b.phi(PTR) for _ in pointers]
+            b.position_at_end(body)
+            yield now
+            for pointer, start, step in zip(now, pointers, steps, strict=True):
+                pointer.add_incoming(start, before)
+                pointer.add_incoming(self.at(pointer, step), b.block)
+
+    def cut(self, size: Value, most: Value | int) -> Cut:
+        """Cut `size` into as few pieces as can be, but at least one, even but for 1."""
         b = self.b
         count = self.quotient(size, most if isinstance(most, ir.Value) else I64(most))
-        length, longer = b.udiv(size, count), b.urem(size, count)
-        with self.loop(count) as t:
-            more = b.zext(b.icmp_signed("<", t, longer), I64)
-            yield t, b.add(b.mul(t, length), self.smaller(t, longer)), b.add(length, more)
+        count = b.select(b.icmp_signed("<", count, I64(1)), I64(1), count)
+        return Cut(count, b.udiv(size, count), b.urem(size, count))
+
+    @contextmanager
+    def pieces(self, cut: Cut) -> Iterator[tuple[Value, Value, Value]]:
+        """The number of a piece, where it begins, its length."""
+        b = self.b
+        with self.loop(cut.count) as t:
+            more = b.zext(b.icmp_signed("<", t, cut.longer), I64)
+            begin = b.add(b.mul(t, cut.length), self.smaller(t, cut.longer))
+            yield t, begin, b.add(cut.length, more)
 
     def dispatch(
         self, tiles: dict[tuple[int, int], Any], rows: Value, columns: Value, arguments: list[Value]
@@ -109,14 +139,17 @@ class Code:
         """Those lanes of x, and of y after them."""
         chosen = list(lanes)
         picks = ir.Constant(ir.VectorType(I32, len(chosen)), chosen)
-        return self.b.shuffle_vector(
-            x, ir.Constant(x.type, ir.Undefined) if y is None else y, picks
-        )
+        other = ir.Constant(x.type, ir.Undefined) if y is None else y
+        return self.b.shuffle_vector(x, other, picks)
 
     def at(self, pointer: Value, *offsets: Value) -> Value:
         for offset in offsets:
             pointer = self.b.gep(pointer, [offset], source_etype=self.kind)
         return pointer
+
+    def opaque(self, x: Value) -> Value:
+        """x, which the optimiser is not to work out anew from what it is made of."""
+        return self.b.asm(ir.FunctionType(x.type, [x.type]), "", "=r,0", [x], False)
 
     def smaller(self, x: Value, y: Value) -> Value:
         return self.b.select(self.b.icmp_signed("<", x, y), x, y)
@@ -138,6 +171,13 @@ class Code:
             return self.b.load(pointer, align=self.size, typ=self.vector)
         name = f"llvm.masked.load.{self.suffix()}.p0"
         return self.call_vector(name, self.vector, pointer, I32(self.size), mask, self.zero())
+
+    def prefetch(self, pointer: Value) -> None:
+        """Have the line of the cache at `pointer` at hand when it is to be written."""
+        kind = ir.FunctionType(ir.VoidType(), [PTR, I32, I32, I32])
+        name = "llvm.prefetch.p0"
+        found = self.module.globals.get(name) or ir.Function(self.module, kind, name)
+        self.b.call(found, [pointer, I32(1), I32(3), I32(1)])
 
     def splat(self, value: Value, kind: Any) -> Value:
         b, lanes = self.b, self.lanes
