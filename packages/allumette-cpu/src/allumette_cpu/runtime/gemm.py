@@ -16,7 +16,7 @@ from llvmlite import ir
 from ..plan import GEMM_BYTES, GEMM_DEPTH
 from .inner import INNER_DEPTH, Inner
 from .packing import Packing
-from .vectors import I1, I64, PTR, TALLEST, VECTORS, WIDE_ROWS, Value
+from .vectors import I1, I64, PTR, TALLEST, VECTORS, WIDE_ROWS, Cut, Value
 
 FEW_ROWS = 128  # up to so many, packing B is not worth its while
 NEAR_COLUMNS = 64  # up to so many, too
@@ -82,7 +82,7 @@ class _Gemm(Packing, Inner):
                     b.store(self.fma(x, right[j], b.load(sums[i, j], typ=self.vector)), sums[i, j])
 
         full = b.icmp_signed("==", tail, I64(self.lanes))
-        beyond = b.select(full, I64(0), k if self.masked_loads else self.reaching(k, b_rs))
+        beyond = b.select(full, I64(0), k if self.masks else self.reaching(k, b_rs))
         safe = b.sub(k, beyond)
         starts = [self.opaque(self.at(a, b.mul(a_rs, I64(i)))) for i in range(0, rows, GROUP)]
         steps = [b_rs] + [a_cs] * len(starts)
@@ -196,11 +196,12 @@ class _Gemm(Packing, Inner):
         packs = b.or_(b.icmp_signed("!=", b_cs, I64(1)), b.not_(near))
         pack_a = b.and_(packs, b.icmp_signed("!=", a_cs, I64(1)))
         vectors = self.quotient(n, lanes)
-        tallest, widest = self.tiling(m, vectors)
+        usual = self.panel_vectors(m)
         block_vectors = I64(GEMM_BYTES // (GEMM_DEPTH * self.size * self.lanes))
         packed_a = self.at(scratch, b.mul(block_vectors, self.stream(I64(GEMM_DEPTH))))
         deepest = b.select(packs, I64(GEMM_DEPTH), I64(NEAR_DEPTH))
-        blocks = self.cut(vectors, b.select(packs, block_vectors, widest))
+        kinds = self.cut(vectors, block_vectors), self.panels(vectors, usual)
+        blocks = Cut(*(b.select(packs, *pair) for pair in zip(*kinds, strict=True)))
         with self.depths(k, deepest, adds) as (start, depth, further):
             x = self.at(a, b.mul(start, a_cs))
             with self.pieces(blocks) as (_, v, count):
@@ -212,18 +213,27 @@ class _Gemm(Packing, Inner):
                 packed, there = (scratch, lanes, self.stream(depth)), (y, b_rs, lanes)
                 block = [b.select(packs, *pair) for pair in zip(packed, there, strict=True)]
                 operands = [x, a_rs, a_cs, pack_a, packed_a, *block]
-                rest = [tallest, widest, further, self.at(c, j), c_rs]
+                wide = b.icmp_signed("==", count, I64(VECTORS[TALLEST] + 1))
+                wide = b.and_(wide, b.icmp_signed("<", usual, count))
+                tile = b.select(wide, I64(WIDE_ROWS), I64(TALLEST)), b.select(wide, count, usual)
+                rest = [*tile, further, self.at(c, j), c_rs]
                 b.call(self.sweep, [m, columns, depth, *operands, *rest])
 
-    def tiling(self, m: Value, vectors: Value) -> tuple[Value, Value]:
-        """The rows and vectors of the largest tile: the registers are full, and no panel is a
-        single vector if it need not."""
-        b, usual = self.b, I64(VECTORS[TALLEST])
-        alone = b.icmp_signed("==", b.urem(vectors, usual), I64(1))
-        alone = b.and_(alone, b.icmp_signed(">", vectors, I64(1)))
-        most = b.select(alone, I64(WIDE_ROWS), I64(TALLEST))
-        rows = self.quotient(m, self.quotient(m, most))
-        wide: Value = usual
+    def panel_vectors(self, m: Value) -> Value:
+        """The vectors for which tiles of the rows of A leave registers."""
+        rows = self.quotient(m, self.quotient(m, I64(TALLEST)))
+        vectors: Value = I64(VECTORS[TALLEST])
         for height, width in VECTORS.items():
-            wide = b.select(b.icmp_signed("==", rows, I64(height)), I64(width), wide)
-        return rows, wide
+            vectors = self.b.select(
+                self.b.icmp_signed("==", rows, I64(height)), I64(width), vectors
+            )
+        return vectors
+
+    def panels(self, vectors: Value, usual: Value) -> Cut:
+        """Panels of B: a single vector that would be left joins another one."""
+        b = self.b
+        left = b.icmp_signed("==", b.urem(vectors, usual), I64(1))
+        joins = b.and_(left, b.icmp_signed(">", vectors, usual))
+        joins = b.and_(joins, b.icmp_signed("==", usual, I64(VECTORS[TALLEST])))
+        count = b.sub(self.quotient(vectors, usual), b.zext(joins, I64))
+        return Cut(count, b.udiv(vectors, count), b.urem(vectors, count))

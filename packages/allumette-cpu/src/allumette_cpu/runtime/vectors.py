@@ -55,7 +55,7 @@ class Code:
         self.module, self.name, self.kind, self.size = module, name, kind, size
         self.lanes = vector_bytes() // size
         self.vector = ir.VectorType(kind, self.lanes)
-        self.masked_loads, self.masked_stores = vector_bytes() >= 32, vector_bytes() == 64  # fast
+        self.masks = vector_bytes() == 64  # loads and stores of some lanes are fast
 
     # ---- pieces of code ------------------------------------------------------------------------
 
@@ -197,7 +197,7 @@ class Code:
     def store_first(self, value: Value, place: Value, count: Value) -> None:
         """Store the first `count` lanes: halves, where masked stores take long."""
         b, lanes = self.b, value.type.count
-        if self.masked_stores:
+        if self.masks:
             name = f"llvm.masked.store.{self.suffix()}.p0"
             where = place, I32(self.size), self.mask(count)
             self.call_vector(name, ir.VoidType(), value, *where)
