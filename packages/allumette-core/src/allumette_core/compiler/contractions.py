@@ -107,17 +107,10 @@ def contract(fusion: "Fusion", value: int, instruction: Instruction) -> Contract
     flow = fusion.phase.flow(value)
     rows_of = (flow.out, *flow.ins) if flow else (None, None, None)
     accumulate = fusion.phase.folds(value)
-    sides = [lhs, rhs]
-    by_column = rows_of[0] is not None and out.layout.strides[rows_of[0]] == 1
-    fixed = flow is not None and flow.ins[1] is None
-    if fixed and not by_column and not _has_contiguous_rows(rhs.layout, instruction.params):
-        # The same for every row: put in order once rather than for every chunk. (By column, it is
-        # the rows that are stepped through.)
-        sides[1] = _ordered(fusion, rhs, None, *instruction.params[3:0:-2], runs=False)
     best, least = None, 0
     # Operands are copied only if that makes one product of many: the left, the right, both.
     for copied in ((), (1,), (0,), (0, 1)):
-        sides = [lhs, sides[1] if not copied else rhs]
+        sides = [lhs, rhs]
         for side in copied:
             axes = instruction.params[2 + side], instruction.params[side]
             sides[side] = _ordered(fusion, (lhs, rhs)[side], rows_of[1 + side], *axes)
@@ -137,12 +130,6 @@ def contract(fusion: "Fusion", value: int, instruction: Instruction) -> Contract
     return best
 
 
-def _has_contiguous_rows(rhs: Layout, params: Params) -> bool:
-    """Whether the free axes of a right operand are the ones to step through memory one by one."""
-    free = [a for a in free_axes(len(rhs.shape), params[1], params[3]) if rhs.shape[a] > 1]
-    return not free or rhs.strides[free[-1]] == 1
-
-
 def _as_product(
     groups: list[list[Dim]], accumulate: bool
 ) -> tuple[tuple[Dim, ...], Dim, Dim, Dim] | None:
@@ -160,9 +147,8 @@ def _as_product(
 
 
 def _ordered(
-    fusion: "Fusion", source: Access, rows: int | None, batch: Shape, contract: Shape, *,
-    runs: bool = True,
-) -> Access:  # fmt: skip
+    fusion: "Fusion", source: Access, rows: int | None, batch: Shape, contract: Shape
+) -> Access:
     """A copy of an operand whose free and contracted axes each make one dimension.
 
     Free axes come last, unless it is the contracted ones that are contiguous in long runs.
@@ -171,8 +157,7 @@ def _ordered(
     free = free_axes(len(layout.shape), contract, batch)
     last = contract[-1:]
     long = bool(last) and layout.strides[last[0]] == 1 and layout.shape[last[0]] >= LONG
-    order = batch + (free + contract if runs and long else contract + free)
-    return fusion.copy(source, rows, order)
+    return fusion.copy(source, rows, batch + (free + contract if long else contract + free))
 
 
 def _main_last(dims: list[Dim]) -> list[Dim]:

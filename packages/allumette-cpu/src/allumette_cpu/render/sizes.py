@@ -8,6 +8,7 @@ import numpy as np
 from allumette_core.compiler.schedule import Contract, Loop, Nest, Place
 
 from ..plan import Ref, scratch_stride
+from ..runtime.memory import plan_offsets
 from .folds import accumulator
 
 CHUNK_BYTES = 1 << 19  # what a chunk of rows takes: a part of the second-level cache
@@ -19,7 +20,7 @@ FOLD_BYTES = 1 << 22  # what the accumulators of all blocks may take together ..
 MIN_BLOCKS = 8  # ... unless that were fewer blocks than this
 BLOCK_WORK = 50_000  # nanoseconds: less is not worth a block
 SMALL_MATRIX = 1 << 12  # elements that stay in the first-level cache
-PRODUCT_ROWS = 128
+PRODUCT_ROWS = 16
 FLOPS, BYTES = 80.0, 30.0  # a nanosecond of one core: roughly, to compare with
 
 
@@ -75,7 +76,7 @@ def measure(loop: Loop, temps: list[int]) -> Sizes:
     """The sizes of `loop`; the temporaries it needs are appended to `temps`, in bytes."""
     folds, fold_bytes = _folds(loop)
     work = _work(loop)
-    rows = _rows(loop, work, fold_bytes)
+    rows = _rows(loop, work, folds, fold_bytes)
     chunks, parts, scratch_bytes = _scratch(loop, folds, rows.room)
     scratch: Ref = ("scratch", scratch_bytes)
     if loop.phase.rows == 1:
@@ -88,10 +89,10 @@ def measure(loop: Loop, temps: list[int]) -> Sizes:
     return Sizes(rows, work, scratch, scratch_bytes, accumulators, fold_bytes, folds, chunks, parts)
 
 
-def _rows(loop: Loop, work: int, fold_bytes: int) -> Rows:
+def _rows(loop: Loop, work: int, folds: dict[int, FoldSize], fold_bytes: int) -> Rows:
     """Chunks that fit the cache, in blocks that are worth starting and whose sums fit memory."""
     total = loop.phase.rows
-    fitting = max(1, min(MAX_CHUNK, CHUNK_BYTES // _row_bytes(loop)))
+    fitting = max(1, min(MAX_CHUNK, CHUNK_BYTES // _row_bytes(loop, folds)))
     least = _least_rows(loop)
     room = max(1 << fitting.bit_length() - 1, least)
     most = max(MIN_BLOCKS, min(MAX_BLOCKS, FOLD_BYTES // max(fold_bytes, 1)))
@@ -104,21 +105,47 @@ def _rows(loop: Loop, work: int, fold_bytes: int) -> Rows:
 def _scratch(
     loop: Loop, folds: dict[int, FoldSize], room: int
 ) -> tuple[dict[int, int], dict[int, int], int]:
-    """Where values and partial sums are in scratch memory, and how long that is."""
-    chunks, parts, offset = {}, {}, 0
-    for value, memory in loop.memory.items():
-        if memory.place is Place.CHUNK:
-            elements = memory.layout.size
-            if memory.moves:
-                elements = elements // loop.phase.rows * room
-            chunks[value] = offset
-            offset += scratch_stride(elements * memory.dtype.itemsize)
-    for value, fold in folds.items():
-        dtype = loop.memory[value].dtype
-        if fold.dtype != dtype:
-            parts[value] = offset
-            offset += scratch_stride(fold.count * dtype.itemsize)
-    return chunks, parts, offset
+    """Where values and partial sums are in scratch memory, and how long that is.
+
+    Values share memory where they are not needed at the same time.
+    """
+    lives = _lives(loop)
+    sizes, spans = [], []
+    chunks = [v for v, memory in loop.memory.items() if memory.place is Place.CHUNK]
+    parts = [v for v, fold in folds.items() if fold.dtype != loop.memory[v].dtype]
+    for value in chunks:
+        memory = loop.memory[value]
+        elements = memory.layout.size
+        if memory.moves:
+            elements = elements // loop.phase.rows * room
+        sizes.append(elements * memory.dtype.itemsize)
+        spans.append(lives[value] if memory.moves else (0, len(loop.statements)))
+    for value in parts:
+        sizes.append(folds[value].count * loop.memory[value].dtype.itemsize)
+        spans.append(lives[value])
+    offsets, size = plan_offsets(sizes, spans)
+    count = len(chunks)
+    return (
+        dict(zip(chunks, offsets[:count], strict=True)),
+        dict(zip(parts, offsets[count:], strict=True)),
+        size,
+    )
+
+
+def _lives(loop: Loop) -> dict[int, tuple[int, int]]:
+    """The first and the last statement that each value is needed for."""
+    lives: dict[int, tuple[int, int]] = {}
+    for place, statement in enumerate(loop.statements):
+        if isinstance(statement, Nest):
+            accesses = [loop.terms[term].access for term in loop.body(statement)]
+            accesses += [store.access for store in statement.stores]
+            values = [access.value for access in accesses if access is not None]
+        else:
+            values = [statement.lhs, statement.rhs, statement.out]
+        for value in values:
+            first, _ = lives.get(value, (place, place))
+            lives[value] = first, place
+    return lives
 
 
 def _folds(loop: Loop) -> tuple[dict[int, FoldSize], int]:
@@ -138,13 +165,15 @@ def _folds(loop: Loop) -> tuple[dict[int, FoldSize], int]:
     return folds, offset
 
 
-def _row_bytes(loop: Loop) -> int:
-    """What a row takes of the cache."""
-    phase, total = loop.phase, 0
-    for memory in loop.memory.values():
-        if memory.moves:
-            total += memory.layout.size * memory.dtype.itemsize // phase.rows
-    return total + 16
+def _row_bytes(loop: Loop, folds: dict[int, FoldSize]) -> int:
+    """What a row takes of the cache: what comes and goes, and what there is of the rest at once."""
+    whole = sum(
+        memory.layout.size * memory.dtype.itemsize // loop.phase.rows
+        for memory in loop.memory.values()
+        if memory.moves and memory.place is Place.WHOLE
+    )
+    few, many = (_scratch(loop, folds, rows)[2] for rows in (MAX_CHUNK, 2 * MAX_CHUNK))
+    return whole + (many - few) // MAX_CHUNK + 16
 
 
 def _least_rows(loop: Loop) -> int:
