@@ -14,11 +14,12 @@ from .folds import accumulator
 CHUNK_BYTES = 1 << 19  # what a chunk of rows takes: a part of the second-level cache
 MAX_CHUNK = 1 << 13
 MAX_BLOCKS = 64
-PADDING = 16  # rows: columns a power of two apart would share sets of the cache
+LANES = 16
+PADDING = LANES  # rows: columns a power of two apart would share sets of the cache
 COMBINED_BYTES = 1 << 16  # of a block's accumulators that are combined at once
 FOLD_BYTES = 1 << 22  # what the accumulators of all blocks may take together ...
 MIN_BLOCKS = 8  # ... unless that were fewer blocks than this
-BLOCK_WORK = 50_000  # nanoseconds: less is not worth a block
+BLOCK_WORK = 20_000  # nanoseconds: less is not worth a block
 SMALL_MATRIX = 1 << 12  # elements that stay in the first-level cache
 PRODUCT_ROWS = 16
 FLOPS, BYTES = 80.0, 30.0  # a nanosecond of one core: roughly, to compare with
@@ -97,9 +98,16 @@ def _rows(loop: Loop, work: int, folds: dict[int, FoldSize], fold_bytes: int) ->
     room = max(1 << fitting.bit_length() - 1, least)
     most = max(MIN_BLOCKS, min(MAX_BLOCKS, FOLD_BYTES // max(fold_bytes, 1)))
     wanted = min(most, max(1, work // BLOCK_WORK), max(1, total // least))
-    chunk = min(room, -(-total // wanted))
-    block = -(-total // (wanted * chunk)) * chunk
+    wanted = 1 << wanted.bit_length() - 1  # a power of two: threads have equal shares
+    share = -(-total // wanted)
+    chunk = min(room, _rounded(-(-share // -(-share // room))))
+    block = -(-share // chunk) * chunk
     return Rows(chunk, room + PADDING, block, -(-total // block))
+
+
+def _rounded(rows: int) -> int:
+    """So many rows, or a few more that fill a vector."""
+    return -(-rows // LANES) * LANES if rows > LANES else rows
 
 
 def _scratch(

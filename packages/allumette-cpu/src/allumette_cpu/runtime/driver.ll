@@ -6,8 +6,11 @@
 ; pool, one cache line (8 words) a field:
 ;    0  state   bit 32: a job is open to join; low half: how many workers have joined
 ;    8  job     kernel, blocks, args
-;   16  next    the next block to hand out
-;   24  owner   1 while some caller uses the pool
+;   16  owner   1 while some caller uses the pool
+;   24  threads
+;   32  taken   for each thread, a cache line each: how many blocks of its share are handed out
+; A thread's share is the same stretch of blocks in every job, so that what it has in its cache is
+; what it needs next time; a thread that is done takes from the shares of those after it.
 ; plan, words:
 ;    0  number of calls       1  where they start: kernel, blocks, args (word of the table), shared
 ;    2  number of patches     3  where they start: word of the table, source, offset
@@ -25,15 +28,34 @@ entry:
   %count = load i64, ptr %count.at
   %args.at = getelementptr i64, ptr %job, i64 2
   %args = load ptr, ptr %args.at
-  %next = getelementptr i64, ptr %pool, i64 16
+  %threads.at = getelementptr i64, ptr %pool, i64 24
+  %threads = load i64, ptr %threads.at
+  %counters = getelementptr i64, ptr %pool, i64 32
+  br label %share
+share:
+  %turn = phi i64 [ 0, %entry ], [ %turn.next, %next ]
+  %sum = add i64 %thread, %turn
+  %whose = urem i64 %sum, %threads
+  %after = add i64 %whose, 1
+  %low = mul i64 %whose, %count
+  %first = udiv i64 %low, %threads
+  %high = mul i64 %after, %count
+  %end = udiv i64 %high, %threads
+  %line = mul i64 %whose, 8
+  %counter = getelementptr i64, ptr %counters, i64 %line
   br label %take
 take:
-  %block = atomicrmw add ptr %next, i64 1 acq_rel
-  %some = icmp slt i64 %block, %count
-  br i1 %some, label %work, label %close
+  %taken = atomicrmw add ptr %counter, i64 1 acq_rel
+  %block = add i64 %first, %taken
+  %some = icmp slt i64 %block, %end
+  br i1 %some, label %work, label %next
 work:
   call void %kernel(i64 %block, i64 %thread, ptr %args)
   br label %take
+next:
+  %turn.next = add i64 %turn, 1
+  %more = icmp slt i64 %turn.next, %threads
+  br i1 %more, label %share, label %close
 close:                                       ; whoever finds no block left lets nobody else in
   %old = atomicrmw and ptr %pool, i64 4294967295 acq_rel
   ret void
@@ -74,8 +96,19 @@ entry:
   store i64 %count, ptr %count.at
   %args.at = getelementptr i64, ptr %job, i64 2
   store ptr %args, ptr %args.at
-  %next = getelementptr i64, ptr %pool, i64 16
-  store atomic i64 0, ptr %next monotonic, align 8
+  %threads.at = getelementptr i64, ptr %pool, i64 24
+  %threads = load i64, ptr %threads.at
+  %counters = getelementptr i64, ptr %pool, i64 32
+  br label %reset
+reset:
+  %thread = phi i64 [ 0, %entry ], [ %following, %reset ]
+  %line = mul i64 %thread, 8
+  %counter = getelementptr i64, ptr %counters, i64 %line
+  store atomic i64 0, ptr %counter monotonic, align 8
+  %following = add i64 %thread, 1
+  %more = icmp slt i64 %following, %threads
+  br i1 %more, label %reset, label %open
+open:
   store atomic i64 4294967296, ptr %pool release, align 8
   call void @blocks(ptr %pool, i64 0)
   br label %wait
@@ -166,7 +199,7 @@ entry:
   %first.at = getelementptr i64, ptr %plan, i64 1
   %first = load i64, ptr %first.at
   %calls = getelementptr i64, ptr %plan, i64 %first
-  %owner = getelementptr i64, ptr %pool, i64 24
+  %owner = getelementptr i64, ptr %pool, i64 16
   %none = icmp eq ptr %pool, null
   br i1 %none, label %start, label %own
 own:

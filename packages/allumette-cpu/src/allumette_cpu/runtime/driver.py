@@ -17,7 +17,8 @@ import numpy as np
 from . import machine
 from .cache import loaded
 
-SPINS = 2000  # about 30 microseconds of waiting, longer than the gaps between the calls of a loop
+SPINS = 8000  # about 100 microseconds of waiting, longer than the gaps between the calls of a loop
+THREADS = 24  # the word of a pool that has their number
 _PAUSE, _YIELD = "call void @llvm.x86.sse2.pause()", "call void @llvm.aarch64.hint(i32 1)"
 _RELAX = {"x86_64": _PAUSE, "AMD64": _PAUSE, "aarch64": _YIELD, "arm64": _YIELD}
 
@@ -68,13 +69,15 @@ class Pool:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._words = np.zeros(64, np.int64)
-        self.address = (self._words.ctypes.data + 63) // 64 * 64
+        words = np.zeros(8 * (5 + threads), np.int64)  # a cache line a field
+        self._words = words[-words.ctypes.data % 64 // 8 :]
+        self.address = self._words.ctypes.data
         self.reset()
 
     def reset(self) -> None:
         """Forget the workers: threads do not survive a fork."""
         self._words[:] = 0
+        self._words[THREADS] = self.threads
         self._asleep: list[threading.Lock] = []
         self._starting = threading.Lock()
         self._started = False
