@@ -21,7 +21,8 @@ FOLD_BYTES = 1 << 22  # what the accumulators of all blocks may take together ..
 MIN_BLOCKS = 8  # ... unless that were fewer blocks than this
 BLOCK_WORK = 20_000  # nanoseconds: less is not worth a block
 SMALL_MATRIX = 1 << 12  # elements that stay in the first-level cache
-PRODUCT_ROWS = 16
+HUGE_MATRIX = 1 << 20  # ... that is packed for every block
+PRODUCT_ROWS = 16, 256  # at least, of a product with a matrix between these two; with a huge one
 FLOPS, BYTES = 80.0, 30.0  # a nanosecond of one core: roughly, to compare with
 
 
@@ -192,7 +193,9 @@ def _least_rows(loop: Loop) -> int:
             moving = next((d for d in (s.m, s.n, s.k) if d.rows), None)
             other = prod(d.size for d in (s.m, s.n, s.k) if d is not moving)
             if moving and other > SMALL_MATRIX:
-                least = max(least, 1 << max(1, PRODUCT_ROWS // moving.size).bit_length() - 1)
+                few, many = PRODUCT_ROWS
+                rows = min(many, max(few, many * other // HUGE_MATRIX))
+                least = max(least, 1 << max(1, rows // moving.size).bit_length() - 1)
     return least
 
 
