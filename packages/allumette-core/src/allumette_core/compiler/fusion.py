@@ -7,7 +7,7 @@ again than to load. Stores over the same space then share one nest, where they s
 what is only used inside its nest is never stored.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
 
@@ -185,7 +185,8 @@ class Fusion:
         return self.copies[key]
 
     def store(self, shape: Shape, axis: int | None, store: Store) -> None:
-        """Add `store` to the first nest over its space where all it loads is ready, or a new one.
+        """Add `store` to the first nest over its space where all it loads is ready and some of it
+        is at hand, or a new one.
 
         A space has its rows first, and no axes of size 1.
         """
@@ -196,7 +197,7 @@ class Fusion:
             nest = self.statements[number]
             if not isinstance(nest, Nest):
                 continue
-            if (nest.shape, nest.rows) == (shape, rows) and nest.takes(store):
+            if (nest.shape, nest.rows) == (shape, rows) and self._suits(nest, store):
                 store = self._from_registers(nest, store)
                 self.statements[number] = Nest(shape, rows, (*nest.stores, store))
                 break
@@ -223,6 +224,20 @@ class Fusion:
         access = Access(store.access.value, change(store.access.layout))
         moved_store = replace(store, access=access, term=moved(store.term), extra=extra)
         return access.layout.shape, moved_store
+
+    def _suits(self, nest: Nest, store: Store) -> bool:
+        """Whether `store` gains from being in the loops of `nest`: it loads what they do."""
+        if not nest.takes(store):
+            return False
+        if not nest.shape:
+            return True
+        at_hand = self._loads(nest.stores) | {s.access for s in nest.stores}
+        return not at_hand.isdisjoint(self._loads([store]))
+
+    def _loads(self, stores: Sequence[Store]) -> set[Access]:
+        """What is loaded for `stores`, besides what is the same at every point."""
+        accesses = (self.terms[term].access for term in reachable(self.terms, stores))
+        return {a for a in accesses if a is not None and any(a.layout.strides)}
 
     def _earliest(self, shape: Shape, rows: bool, store: Store) -> int:
         """The first statement that `store` may be part of."""
