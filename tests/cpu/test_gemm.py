@@ -68,7 +68,7 @@ def test_every_small_shape(dtype: str) -> None:
     ("m", "n", "k"),
     [(256, 50, 50), (50, 50, 256), (50, 1, 300), (1, 50, 300), (100, 70, 65), (97, 1030, 258),
      (200, 260, 520), (33, 129, 257), (300, 10, 1), (1, 1, 1000), (193, 64, 129),
-     (131, 401, 513), (129, 65, 17)],
+     (131, 401, 513), (129, 65, 17), (3, 401, 1030)],
 )  # fmt: skip
 def test_shapes_around_the_cuts_of_large_products(m: int, n: int, k: int, dtype: str) -> None:
     for seed in range(0, 16, 1 if m * n * k < 10**6 else 5):

@@ -162,16 +162,43 @@ class _Gemm(Packing, Inner):
         ours, others = (a, a_rs, a_cs), (b_, b_cs, b_rs)
         a, a_rs, a_cs = (b.select(flipped, y, x) for x, y in zip(ours, others, strict=True))
         b_, b_cs, b_rs = (b.select(flipped, x, y) for x, y in zip(ours, others, strict=True))
-        along = b.and_(b.icmp_signed("==", a_cs, one), b.icmp_signed("==", b_rs, one))
-        # Fewer rows than terms are not worth laying B out otherwise, and a vector never is.
-        few = b.or_(b.icmp_signed("<", m, k), b.icmp_signed("==", n, one))
-        with b.if_then(b.and_(along, few)):
-            with self.depths(k, I64(INNER_DEPTH), adds) as (start, depth, further):
-                x, y = self.at(a, start), self.at(b_, start)
-                b.call(self.inner, [m, n, depth, x, a_rs, y, b_cs, further, c, c_rs])
+        with b.if_then(self.is_inner((m, n, k), (a_cs, b_rs))):
+            self.inner_products((m, n, k), (a, a_rs), (b_, b_cs), adds, (c, c_rs))
             b.ret_void()
         self.blocks((m, n, k), (a, a_rs, a_cs), (b_, b_rs, b_cs), adds, (c, c_rs), scratch)
         b.ret_void()
+
+    def is_inner(self, sizes: tuple[Value, Value, Value], steps: tuple[Value, Value]) -> Value:
+        """Whether sums of vectors along k are faster than a copy of B with vectors along n.
+
+        Adding up the lanes of one vector takes as long as 9/2 multiplications of vectors, laying
+        out one element of B as long as one; and lanes beyond n are multiplied in vain.
+        """
+        b, (m, n, k), one = self.b, sizes, I64(1)
+        along = b.and_(*(b.icmp_signed("==", step, one) for step in steps))
+        padded = b.mul(self.quotient(n, I64(self.lanes)), I64(self.lanes))
+        summing = b.mul(b.mul(m, n), I64(9 * self.lanes))
+        laying = b.mul(b.mul(k, n), I64(2 * self.lanes))
+        wasted = b.mul(b.mul(k, m), b.mul(b.sub(padded, n), I64(2)))
+        cheaper = b.icmp_signed("<", summing, b.add(laying, wasted))
+        return b.and_(along, b.or_(cheaper, b.icmp_signed("==", n, one)))
+
+    def inner_products(
+        self,
+        sizes: tuple[Value, Value, Value],
+        left: tuple[Value, Value],
+        right: tuple[Value, Value],
+        adds: Value,
+        out: tuple[Value, Value],
+    ) -> None:
+        """All of C by tiles of inner products: stretches of k, blocks of columns."""
+        b, (m, n, k), (a, a_rs), (b_, b_cs), (c, c_rs) = self.b, sizes, left, right, out
+        columns = self.cut(n, GEMM_BYTES // (INNER_DEPTH * self.size))
+        with self.depths(k, I64(INNER_DEPTH), adds) as (start, depth, further):
+            x, y = self.at(a, start), self.at(b_, start)
+            with self.pieces(columns) as (_, j, count):
+                block, target = self.at(y, b.mul(j, b_cs)), self.at(c, j)
+                b.call(self.inner, [m, count, depth, x, a_rs, block, b_cs, further, target, c_rs])
 
     @contextmanager
     def depths(self, k: Value, most: Value, adds: Value) -> Iterator[tuple[Value, Value, Value]]:
