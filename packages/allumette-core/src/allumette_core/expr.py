@@ -45,7 +45,8 @@ class Node:
 
     `buffer` holds the value once there is one. `device` is None for a value that may be anywhere
     (a literal). `tracked` says that a derivative may be asked through this node, `abstract` that it
-    depends on a placeholder and so has no value, `weak` that it stands for a Python scalar.
+    depends on a placeholder and so has no value, `weak` that it stands for a Python scalar, `shown`
+    that a NumPy array of the user's may share memory with `buffer`.
     """
 
     __slots__ = (
@@ -60,6 +61,7 @@ class Node:
         "primitive",
         "serial",
         "shape",
+        "shown",
         "trace",
         "tracked",
         "weak",
@@ -87,6 +89,7 @@ class Node:
         self.tracked = False
         self.abstract = False
         self.weak = False
+        self.shown = False
         self.handle: ReferenceType[Any] | None = None
 
     def __repr__(self) -> str:
@@ -113,6 +116,7 @@ class Data(Node):
         self.device = device
         self.serial = next(_serials)
         self.trace = state.trace
+        self.shown = False
 
 
 def _nothing(nodes: Iterable[Node]) -> None: ...

@@ -73,6 +73,12 @@ class Handle:
             TracingError: while jit or vmap traces, when there is no value.
             DeviceError: the tensor was donated.
         """
+        array = self._host()
+        self._node.shown = True
+        return array
+
+    def _host(self) -> NDArray[Any]:
+        """`numpy` for what does not hand the array on."""
         evaluation.refuse_reading()
         node = self._node
         if node.buffer is None or node.buffer is expr.DONATED:
@@ -101,12 +107,12 @@ class Handle:
         """
         if self.size != 1:
             raise ShapeError(f"item: needs exactly one element, got shape {self.shape}")
-        value: Scalar = self.numpy().reshape(()).item()
+        value: Scalar = self._host().reshape(()).item()
         return value
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
-        return self.numpy().tolist()
+        return self._host().tolist()
 
     def __bool__(self) -> bool:
         return bool(self.item())
@@ -133,7 +139,7 @@ class Handle:
             return f"tensor(<traced>, shape={self.shape}, {about})"
         if self._node.buffer is expr.DONATED:
             return f"tensor(<donated>, shape={self.shape}, {about})"
-        text = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
+        text = np.array2string(self._host(), separator=", ", prefix="tensor(")
         shape = f", shape={self.shape}" if self.size == 0 else ""
         return f"tensor({text}{shape}, {about})"
 

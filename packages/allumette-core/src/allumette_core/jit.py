@@ -149,8 +149,8 @@ def _execute(traced: Traced, leaves: list[Any], captured: list[Tensor]) -> Any:
     ]
     nodes += [tensor._node for tensor in captured]
     buffers = buffers_of(nodes)
-    if traced.program.donated:
-        _donate(traced, nodes)
+    if traced.donated:
+        _donate(traced, nodes, buffers)
     made = traced.executable(buffers + traced.constants)
     device = traced.device
     results: list[Any] = [
@@ -171,12 +171,17 @@ def _number(value: int | float, device: str) -> Node:
     return Data(backend_of(device).from_host(array, device), (), dtype, device)
 
 
-def _donate(traced: Traced, nodes: list[Node]) -> None:
-    given = {nodes[i].serial for i in traced.program.donated}
-    if sum(node.serial in given for node in nodes) > len(traced.program.donated):
+def _donate(traced: Traced, nodes: list[Node], buffers: list[Any]) -> None:
+    """Take the buffers of donated tensors; of one that a user's array may share, a copy."""
+    given = {nodes[i].serial for i in traced.donated}
+    if sum(node.serial in given for node in nodes) > len(traced.donated):
         raise DeviceError("jit: a donated tensor is passed in twice; pass a copy.copy of it")
-    for i in traced.program.donated:
+    for i in traced.donated:
         nodes[i].buffer = DONATED
+    for i in traced.program.donated:
+        if nodes[i].shown:
+            backend = backend_of(traced.device)
+            buffers[i] = backend.from_host(backend.to_host(buffers[i]), traced.device)
 
 
 @overload

@@ -89,7 +89,7 @@ class Tensor(Handle):
         return bool(F.any(self == value))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickle, (np.array(self.numpy()), self.device)
+        return _unpickle, (np.array(self._host()), self.device)
 
     def __copy__(self) -> Tensor:
         return Tensor(expr.apply(primitives.alias, self._node, params=("copy",)))
@@ -107,7 +107,7 @@ class Tensor(Handle):
             return self
         if self._node.tracked:
             raise GradientError("to: move a tensor before differentiating; or .detach() it first")
-        return from_array(self.numpy(), device)
+        return from_array(self._host(), device)
 
     # ---- differentiation -------------------------------------------------------------------------
 

@@ -80,6 +80,8 @@ class Traced:
     results: tuple[Result, ...] | None
     """The leaves of the result; None: what the program makes, in order."""
     made: tuple[Aval, ...]
+    donated: frozenset[int]
+    """The donated inputs; those of `program` alone may be overwritten."""
 
     def fits(self) -> bool:
         """Whether the plain values that were baked in are what they were."""
@@ -153,7 +155,8 @@ def _compile(
     found = captures.find(reachable, reached[len(arguments) :], current)
     inputs = arguments + found.watched
     results, made = _results(leaves, inputs)
-    program, _ = build(inputs + found.constants, made, donated, outside)
+    passed = {result.what for result in results if result.kind == "passed"}
+    program, _ = build(inputs + found.constants, made, donated - passed, outside)
     program = replace(program, repeats=True)
     evaluate_nodes([*found.watched, *found.constants])
     device = next((n.device for n in (*inputs, *made) if n.device), None) or default_device()
@@ -168,6 +171,7 @@ def _compile(
         structure=structure,
         results=None if results == _as_made(made) else results,
         made=tuple(Aval(node.shape, node.dtype) for node in made),
+        donated=donated,
     )
 
 

@@ -45,11 +45,12 @@ class CpuBackend(OpBackend):
         return self.allocator.stats()
 
     def compile(self, program: Program, device: str) -> Executable:
-        run = super().compile(program, device)
+        run = self.interpreter(program, device)
+        literals = [number for number in run.blank if number is not None]
 
         def eagerly(buffers: Sequence[Array]) -> list[Array]:
             with np.errstate(all="ignore"):
-                return [np.asarray(out, order="C") for out in run(buffers)]
+                return _apart(run(buffers), [*buffers, *literals])
 
         return Tiered(program, eagerly, lambda: self.native(program))
 
@@ -65,3 +66,23 @@ class CpuBackend(OpBackend):
 
         threads = thread_count() if self.parallel else 1
         return Bound(program, plan(program), threads, self.allocator, self.frames)
+
+
+def _apart(outputs: Sequence[Array], others: Sequence[Array]) -> list[Array]:
+    """`outputs` as arrays that share memory with nothing, since each may be donated one day."""
+    taken = {id(_owner(array)) for array in others}
+    found = []
+    for out in outputs:
+        array = np.asarray(out, order="C")
+        if id(_owner(array)) in taken:
+            array = array.copy()
+        taken.add(id(_owner(array)))
+        found.append(array)
+    return found
+
+
+def _owner(array: Array) -> Array:
+    """The array whose memory `array` is a part of."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array

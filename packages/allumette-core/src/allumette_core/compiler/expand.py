@@ -6,10 +6,11 @@ from math import prod
 from .. import primitives as P
 from ..dtypes import DEFAULT_INT, float16, float32
 from ..expr import Node, apply, literal
-from ..primitives import Kind, Primitive
+from ..primitives import Primitive
 from ..shapes import Shape
 from .contractions import product_of
 from .decompose import replay
+from .flows import is_view
 from .program import Instruction, Program
 
 FEW = 4  # elements
@@ -90,7 +91,7 @@ def _distinct_outputs(program: Program) -> Program:
         if (
             not made
             or value in outputs
-            or program.instructions[value - program.num_inputs].primitive.kind is Kind.VIEW
+            or is_view(program.instructions[value - program.num_inputs])
         ):
             instructions.append(Instruction(P.alias, (value,), ("copy",)))
             avals.append(program.avals[value])

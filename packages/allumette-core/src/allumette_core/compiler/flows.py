@@ -46,6 +46,11 @@ def is_free(instruction: Instruction) -> bool:
     return instruction.primitive in _FREE
 
 
+def is_view(instruction: Instruction) -> bool:
+    """Whether the result is its operand in another order, and so needs no memory."""
+    return instruction.primitive in _VIEWS
+
+
 def accumulates(instruction: Instruction) -> bool:
     """Whether partial results of this instruction over pieces of its rows can be combined."""
     return instruction.primitive in _FOLDS
@@ -189,4 +194,5 @@ _RULES: dict[Primitive, Rule] = {
     P.scatter: _scatter, P.full: _made, P.iota: _made, P.random_bits: _made,
 }  # fmt: skip
 _FOLDS = frozenset((P.sum_, P.prod, P.max_, P.min_, P.dot_general, P.scatter))
-_FREE = frozenset((P.reshape, P.permute, P.broadcast, P.slice_, P.flip, P.windows, P.full, P.iota))
+_VIEWS = frozenset((P.reshape, P.permute, P.broadcast, P.slice_, P.flip, P.windows))
+_FREE = _VIEWS | {P.full, P.iota}

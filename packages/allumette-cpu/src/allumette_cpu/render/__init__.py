@@ -12,6 +12,7 @@ from allumette_core.compiler.simplify import simplify
 from allumette_core.compiler.stream import stream
 
 from ..plan import Call, HostCall, Plan, Ref
+from .donation import in_place
 from .emit import Module
 from .phases import Frame, combiner
 from .sizes import measure
@@ -39,14 +40,16 @@ class _Planner:
             self.refs.setdefault(value, ("out", number))
 
     def plan(self) -> Plan:
-        for phase in stream(self.program, renders):
-            if phase.host:
-                self._host(phase)
+        phases = stream(self.program, renders)
+        steps = [phase if phase.host else fuse(phase) for phase in phases]
+        for step in steps:
+            if isinstance(step, Loop):
+                self._loop(step)
             else:
-                self._loop(fuse(phase))
+                self._host(step)
         source = self.module.text()
         calls = tuple(replace(c, source=source) if isinstance(c, Call) else c for c in self.calls)
-        return Plan(calls, tuple(self.temps))
+        return Plan(calls, tuple(self.temps), in_place(self.program, steps))
 
     def _host(self, phase: Phase) -> None:
         """A primitive that has no native form runs on whole arrays."""
