@@ -3,18 +3,27 @@
 import subprocess
 import sys
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import allumette_core as al
 import numpy as np
 import pytest
+from allumette_core import evaluation
 from allumette_core import primitives as P
 from allumette_core.backend.registry import open_backend
+from allumette_core.compiler.decompose import replay
 from allumette_core.compiler.program import Aval, Instruction, Program
+from allumette_core.expr import apply
 from allumette_cpu import executable
-from allumette_cpu.executable import Tiered, compile_mode
+from allumette_cpu.executable import Tiered, compile_mode, is_exact
 from allumette_cpu.runtime.driver import thread_count
+from hypothesis import given, settings
+
+from .rendering import native
+from .test_render_random import programs
 
 AVAL = Aval((3,), np.dtype("float32"))
 PROGRAM = Program((AVAL, AVAL), 1, (Instruction(P.neg, (0,), ()),), (1,))
@@ -76,6 +85,80 @@ def test_threads_compile_a_program_once(monkeypatch: pytest.MonkeyPatch) -> None
     for thread in threads:
         thread.join()
     assert compiled == [1]
+
+
+def some(*shape: int) -> Any:
+    values = np.random.default_rng(len(shape)).standard_normal(shape)
+    values.flat[:3] = 0.0, -0.0, np.nan
+    return values
+
+
+ON_EVERY_USE: dict[str, Callable[[], Any]] = {
+    "product": lambda: al.asarray(some(33, 65)) @ al.asarray(some(65, 17)),
+    "exp": lambda: al.exp(al.asarray(some(1000), dtype=al.float32)),
+    "sum": lambda: al.asarray(some(1000, 7), dtype=al.float32).sum(axis=0),
+    "softmax": lambda: al.softmax(al.asarray(some(50, 20), dtype=al.float32), axis=1),
+    "relu": lambda: al.maximum(0.0, al.asarray(some(1000), dtype=al.float32)),
+    "exact": lambda: al.sqrt(al.asarray(some(1000)) * 2.0 - 1.0) / 3.0,
+    "integers": lambda: al.asarray(np.arange(99).reshape(9, 11)).sum(axis=1),
+    "half": lambda: al.asarray(some(100), dtype=al.float16) * 1.5 + 2.0,
+}
+
+
+@pytest.mark.parametrize("name", ON_EVERY_USE)
+def test_every_use_gives_the_same_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLUMETTE_CPU_COMPILE", "auto")
+    monkeypatch.setattr(evaluation, "_executables", OrderedDict())
+    al.set_default_device("seq")
+    try:
+        uses = [ON_EVERY_USE[name]().numpy().tobytes() for _ in range(executable.WORTH_USES + 4)]
+    finally:
+        al.set_default_device(None)
+    assert len(set(uses)) == 1
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(program=programs())
+def test_what_counts_as_exact_is_the_same_on_numpy_and_compiled(program: Program) -> None:
+    outputs = [v for v in range(program.num_inputs, len(program.avals)) if exact(program, v)]
+    if not outputs:
+        return
+    program = only(program, outputs)
+    assert is_exact(program)
+    arrays = [some(*aval.shape).astype("float32") for aval in program.avals[: program.num_inputs]]
+    backend: Any = open_backend("seq")
+    with np.errstate(all="ignore"):
+        eager = backend.interpreter(program, "seq")(arrays)
+    for a, b in zip(eager, native(program, arrays), strict=True):
+        assert plain(a) == plain(b)
+
+
+def plain(array: Any) -> bytes:
+    """The bits of an array, every NaN being the same one."""
+    return np.where(np.isnan(array), np.float32(np.nan), array).tobytes()
+
+
+def only(program: Program, outputs: list[int]) -> Program:
+    """What computes `outputs`, and no more."""
+    wanted = replace(program, outputs=tuple(outputs))
+    return replay(wanted, lambda i, inputs: apply(i.primitive, *inputs, params=i.params))
+
+
+def exact(program: Program, value: int) -> bool:
+    return is_exact(only(program, [value]))
+
+
+def test_large_programs_are_compiled_at_first_sight(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLUMETTE_CPU_COMPILE", "auto")
+    for rows, expected in ((100, "eager"), (executable.WORTH_WORK, "native")):
+        aval = Aval((rows,), np.dtype("float32"))
+        program = Program((aval, aval), 1, (Instruction(P.exp, (0,), ()),), (1,))
+        tiered = Tiered(program, lambda buffers: ["eager"], counting([]))
+        assert [tiered([])[0] for _ in range(40)] == [expected] * 40
+    square = Aval((1000, 1000), np.dtype("float32"))
+    params = ((1,), (0,), (), ())
+    product = Program((square,) * 3, 2, (Instruction(P.dot_general, (0, 1), params),), (2,))
+    assert executable.work(product) > executable.WORTH_WORK
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5"])

@@ -1,13 +1,15 @@
 """The backends `seq` and `par`: buffers are C-contiguous NumPy arrays, programs become kernels."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
+from allumette_core.backend.blas import one_thread
 from allumette_core.backend.ops import Kernel, OpBackend
 from allumette_core.backend.spec import BackendInfo, Executable, MemoryStats
 from allumette_core.compiler.program import Program
-from allumette_core.primitives import Primitive
+from allumette_core.primitives import Primitive, dot_general
 from numpy.typing import NDArray
 
 from .executable import Tiered
@@ -48,8 +50,10 @@ class CpuBackend(OpBackend):
         run = self.interpreter(program, device)
         literals = [number for number in run.blank if number is not None]
 
+        products = any(i.primitive is dot_general for i in program.instructions)
+
         def eagerly(buffers: Sequence[Array]) -> list[Array]:
-            with np.errstate(all="ignore"):
+            with one_thread if products else nullcontext(), np.errstate(all="ignore"):
                 return _apart(run(buffers), [*buffers, *literals])
 
         return Tiered(program, eagerly, lambda: self.native(program))

@@ -1,17 +1,36 @@
-"""When a program is compiled: at once if jitted; else it first runs on NumPy kernels."""
+"""When a program is compiled: at once if jitted or large; else it first runs on NumPy kernels.
+
+Whichever it is, a program gives the same bits on every use. NumPy adds up in another order than
+compiled code does, and rounds exp otherwise: a program with such operations never changes from one
+to the other. One whose every result is exact, or rounded as IEEE 754 says, is compiled once it has
+proved worth it.
+"""
 
 import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from math import prod
 
+from allumette_core import primitives as P
 from allumette_core.backend.spec import Buffer, Executable
 from allumette_core.compiler.program import Program
+from allumette_core.primitives import Kind
 from allumette_core.profile import recorders
 
 MODES = ("always", "auto", "never")
 WORTH_SECONDS = 0.05  # of running eagerly before a compilation is worth its while ...
 WORTH_USES = 16  # ... or so many uses
+WORTH_WORK = 20_000_000  # nanoseconds that NumPy takes: about what is compiled at first sight
+FLOPS = 20  # a nanosecond
+
+# Exact for floats, too, or rounded correctly: but for the sign of a NaN there is one right result.
+# There is not for extremes: of -0 and 0 either may be the larger.
+_ROUNDED = frozenset(
+    (P.neg, P.abs_, P.sign, P.floor, P.ceil, P.round_, P.sqrt, P.add, P.sub, P.mul, P.div)
+    + (P.eq, P.ne, P.lt, P.le, P.where, P.cast, P.bitcast, P.alias)
+    + (P.argmax, P.argmin, P.sort, P.argsort, P.gather, P.full, P.iota, P.random_bits)
+)
 
 
 def compile_mode() -> str:
@@ -26,6 +45,29 @@ def compile_mode() -> str:
     return mode
 
 
+def is_exact(program: Program) -> bool:
+    """Whether NumPy and compiled code compute the same bits."""
+    for position, (primitive, inputs, _) in enumerate(program.instructions):
+        values = (*inputs, position + program.num_inputs)
+        floats = {d.itemsize for d in (program.avals[v].dtype for v in values) if d.kind == "f"}
+        known = primitive in _ROUNDED or primitive.kind is Kind.VIEW
+        if 2 in floats or (floats and not known):
+            return False
+    return True
+
+
+def work(program: Program) -> int:
+    """About how many nanoseconds NumPy takes: by shapes alone, so that every run decides alike."""
+    total = 0
+    for position, (primitive, inputs, params) in enumerate(program.instructions):
+        values = (*inputs, position + program.num_inputs)
+        total += max(prod(program.avals[v].shape) for v in values)
+        if primitive is P.dot_general:
+            terms = prod(program.avals[inputs[0]].shape[axis] for axis in params[0])
+            total += 2 * terms * prod(program.avals[values[-1]].shape) // FLOPS
+    return total
+
+
 class Tiered:
     """Runs `eager` until the program has proved worth compiling, then what `compile_` makes."""
 
@@ -34,8 +76,10 @@ class Tiered:
         self._names = [(i.primitive.name, "native") for i in program.instructions]
         self._native: Executable | None = None
         mode = compile_mode()
-        self._settled = mode == "never" or not program.instructions
-        self._worth_uses = 1 if mode == "always" or program.repeats else WORTH_USES
+        at_once = mode == "always" or program.repeats or work(program) >= WORTH_WORK
+        changes = at_once or is_exact(program)
+        self._settled = mode == "never" or not program.instructions or not changes
+        self._worth_uses = 1 if at_once else WORTH_USES
         self._uses, self._seconds = 0, 0.0
         self._lock = threading.Lock()
 
