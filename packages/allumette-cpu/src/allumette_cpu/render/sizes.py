@@ -22,7 +22,7 @@ MIN_BLOCKS = 8  # ... unless that were fewer blocks than this
 BLOCK_WORK = 20_000  # nanoseconds: less is not worth a block
 SMALL_MATRIX = 1 << 12  # elements that stay in the first-level cache
 HUGE_MATRIX = 1 << 20  # ... that is packed for every block
-PRODUCT_ROWS = 128, 256  # at least, of a product with a matrix between these two; with a huge one
+PRODUCT_ROWS = 128, 512  # at least, of a product with a matrix between these two; with a huge one
 FLOPS, BYTES = 80.0, 30.0  # a nanosecond of one core: roughly, to compare with
 
 
@@ -196,7 +196,8 @@ def _least_rows(loop: Loop) -> int:
                 few, many = PRODUCT_ROWS
                 rows = min(many, max(few, many * other // HUGE_MATRIX))
                 least = max(least, 1 << max(1, rows // moving.size).bit_length() - 1)
-    share = max(1, loop.phase.rows // MIN_BLOCKS)
+    blocks = MIN_BLOCKS if least <= PRODUCT_ROWS[0] else MIN_BLOCKS // 2
+    share = max(1, loop.phase.rows // blocks)
     return min(least, 1 << share.bit_length() - 1)
 
 
