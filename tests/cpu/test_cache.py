@@ -1,7 +1,10 @@
 """Compiled kernels on disk: found again, rebuilt when damaged, shared by processes."""
 
+import ctypes
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -95,3 +98,96 @@ def test_processes_may_share_a_directory(place: Path) -> None:
     ]
     assert [run.communicate(timeout=120)[0].split() for run in runs] == [["False", "False"]] * 3
     assert entry(place).stat().st_size > 1000  # one entry, no temporary file left over
+
+
+MISSING = """
+declare void @nowhere_to_be_found(i64)
+define void @call_it(i64 %x) {
+  call void @nowhere_to_be_found(i64 %x)
+  ret void
+}
+"""
+PRESENT = """
+declare double @fmod(double, double)
+define double @call_it(double %x) {
+  %y = call double @fmod(double %x, double 2.0)
+  ret double %y
+}
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only ELF files are looked into")
+def test_code_that_calls_what_is_not_there_is_refused(place: Path) -> None:
+    code = machine.object_code(machine.optimised(MISSING))
+    with pytest.raises(ImportError, match="nowhere_to_be_found"):
+        cache.loaded("missing", lambda: code)
+    assert list(place.iterdir()) == []  # nor is it kept
+    call = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
+    present = cache.loaded("fmod", lambda: machine.object_code(machine.optimised(PRESENT)))
+    assert call(present.address("call_it"))(5.5) == 1.5
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only ELF files are looked into")
+def test_an_entry_that_does_not_load_is_made_anew(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.loaded("negate", produce)
+    cache._write(entry(place).name, machine.object_code(machine.optimised(MISSING)))
+    monkeypatch.setattr(cache, "_modules", {})
+    assert cache.loaded("negate", produce).address("negate")
+    monkeypatch.setattr(cache, "_modules", {})
+    assert cache.loaded("negate", never).address("negate")
+
+
+def test_what_was_used_longest_ago_makes_room(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        cache.loaded(f"{number}", produce)
+    paths = sorted(place.iterdir())
+    for age, path in enumerate(paths):
+        os.utime(path, (1e9 - age, 1e9 - age))
+    size = paths[0].stat().st_size
+    monkeypatch.setattr(cache, "KEPT_BYTES", 3 * size)
+    cache._read(paths[2].name)  # the oldest is used again
+    cache.loaded("another", produce)
+    left = set(place.iterdir())
+    assert len(left) == 3
+    assert paths[2] in left
+    assert paths[1] not in left
+
+
+@pytest.mark.parametrize("when", ["compiling", "writing"])
+def test_ctrl_c_leaves_nothing_half_done(
+    place: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    def interrupt(*args: object) -> bytes:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if when == "writing":
+            patch.setattr(Path, "replace", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            cache.loaded("negate", interrupt if when == "compiling" else produce)
+    assert list(place.iterdir()) == []
+    assert cache.loaded("negate", produce).address("negate")
+    done = []
+    other = threading.Thread(target=lambda: done.append(cache.loaded("negate", never)))
+    other.start()
+    other.join(10)
+    assert len(done) == 1  # no lock was left taken
+
+
+def test_processes_that_fill_and_empty_one_directory(place: Path) -> None:
+    script = """if True:
+        import sys
+        from allumette_cpu.runtime import cache, machine
+        cache.KEPT_BYTES = 20_000
+        for number in range(60):
+            text = f"define i64 @f() {{\\n ret i64 {number}\\n}}"
+            cache._modules.clear()
+            import ctypes
+            address = cache.address_of(text, "f")
+            assert ctypes.CFUNCTYPE(ctypes.c_int64)(address)() == number
+    """
+    runs = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(3)]
+    assert [run.wait(timeout=120) for run in runs] == [0, 0, 0]
+    assert sum(path.stat().st_size for path in place.iterdir()) <= 20_000

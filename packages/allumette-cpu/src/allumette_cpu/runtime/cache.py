@@ -1,13 +1,15 @@
 """Compiled kernels, in this process and on disk, so that each is compiled once a machine.
 
 An entry is written under a name of its own and moved into place, and carries a checksum: processes
-may share the directory, and an entry that is damaged is compiled again.
+may share the directory, and an entry that is damaged or does not load is compiled again. Of all
+that is there, what was used last is kept.
 """
 
 import hashlib
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -18,6 +20,8 @@ from .. import __version__
 from . import machine
 
 _MAGIC = b"allumette kernel 1\n"
+KEPT_BYTES = 1 << 28  # on disk
+USED_SECONDS = 86_400  # how far behind an entry's date of use may be
 _lock = threading.RLock()
 _modules: dict[str, machine.Loaded] = {}
 
@@ -46,12 +50,21 @@ def loaded(key: str, produce: Callable[[], bytes]) -> machine.Loaded:
         found = _modules.get(key)
         if found is None:
             entry = hashlib.sha256(f"{_surroundings()}\n{key}".encode()).hexdigest()[:40]
-            code = _read(entry)
-            if code is None:
+            found = _kept(entry)
+            if found is None:
                 code = produce()
+                found = machine.Loaded(code)
                 _write(entry, code)
-            found = _modules[key] = machine.Loaded(code)
+            _modules[key] = found
         return found
+
+
+def _kept(entry: str) -> machine.Loaded | None:
+    code = _read(entry)
+    # What another version of a system library offered may be missing here.
+    with suppress(ImportError):
+        return None if code is None else machine.Loaded(code)
+    return None
 
 
 @cache
@@ -66,8 +79,12 @@ def _read(entry: str) -> bytes | None:
     place = directory()
     if place is None:
         return None
+    path = place / entry
     try:
-        content = (place / entry).read_bytes()
+        content = path.read_bytes()
+        with suppress(OSError):  # of a place that cannot be written
+            if time.time() - path.stat().st_mtime > USED_SECONDS:
+                path.touch()
     except OSError:
         return None
     code = content[len(_MAGIC) + 32 :]
@@ -91,6 +108,21 @@ def _write(entry: str, code: bytes) -> None:
             with os.fdopen(handle, "wb") as file:
                 file.write(_MAGIC + _checksum(code) + code)
             Path(temporary).replace(place / entry)
-        except OSError:
+        except BaseException:  # Ctrl-C, too
             Path(temporary).unlink(missing_ok=True)
             raise
+        _prune(place)
+
+
+def _prune(place: Path) -> None:
+    """Remove what was used longest ago until the rest fits; another process may do the same."""
+    found = []
+    for path in place.iterdir():
+        with suppress(OSError):
+            found.append((path.stat().st_mtime, path.stat().st_size, path))
+    over = sum(size for _, size, _ in found) - KEPT_BYTES
+    for _, size, path in sorted(found):
+        if over <= 0:
+            break
+        path.unlink(missing_ok=True)
+        over -= size

@@ -3,6 +3,7 @@
 Only llvmlite is needed, so that kernels kept on disk run without importing numba.
 """
 
+import struct
 import threading
 from functools import cache
 from typing import Any
@@ -52,15 +53,37 @@ def object_code(module: Any) -> bytes:
         return bytes(target_machine().emit_object(module))
 
 
+def _undefined(file: Any) -> list[str]:
+    """The names that an ELF object file takes from outside; nothing for other formats."""
+    parts = {section.name(): section.data() for section in file.sections()}
+    if not {b".symtab", b".strtab"} <= parts.keys():
+        return []
+    names = parts[b".strtab"]
+    symbols = struct.iter_unpack("<IBBHQQ", parts[b".symtab"])
+    starts = [name for name, _, _, section, _, _ in symbols if not section and name]
+    found = [names[start : names.index(b"\0", start)].decode() for start in starts]
+    return [name for name in found if name != "_GLOBAL_OFFSET_TABLE_"]
+
+
 class Loaded:
     """An object file in memory. Its symbols are its own, and it stays for good."""
 
     def __init__(self, code: bytes) -> None:
+        """Load it.
+
+        Raises:
+            ImportError: it calls a function that this process does not have.
+        """
         with _lock:
             target_machine()
+            # An engine knows the functions of this process: it comes first.
             empty = llvm.parse_assembly("")
             self._engine = llvm.create_mcjit_compiler(empty, _new_target_machine())
-            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+            file = llvm.ObjectFileRef.from_data(code)
+            missing = [name for name in _undefined(file) if llvm.address_of_symbol(name) is None]
+            if missing:  # the linker would have the code jump to address 0
+                raise ImportError(f"compiled code needs {', '.join(missing)}, which is not here")
+            self._engine.add_object_file(file)
             self._engine.finalize_object()
             _kept.append(self._engine)  # an address may be in use anywhere
 
