@@ -131,6 +131,7 @@ def cast_array(x: NDArray[Any], dtype: DType) -> NDArray[Any]:
     if x.dtype.kind == "f" and dtype.kind in "iu":
         ends = np.iinfo(dtype)
         inside = np.where((x > ends.min) & (x < ends.max), x, 0).astype(dtype)
-        outside = np.where(x >= ends.max, ends.max, ends.min).astype(dtype)
+        # Numbers of that dtype: `where` makes int64 of Python ints, where 2**64 - 1 has no place.
+        outside = np.where(x >= ends.max, dtype.type(ends.max), dtype.type(ends.min))
         return np.where((x >= ends.max) | (x <= ends.min), outside, inside)
     return x.astype(dtype)
