@@ -1,10 +1,13 @@
 """The original's network, 2-50-50-1: the reference's loss, in few dispatches and one submit."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import allumette_core as al
 import numpy as np
 import pytest
+from allumette_core.cli.app import run
 
 ROWS = 64
 
@@ -70,3 +73,16 @@ MOST_DISPATCHES = 6
 def _counts(device: Any) -> dict[str, int]:
     names = ("dispatches", "submits", "pipelines", "bind_groups")
     return {name: getattr(device.counters, name) for name in names}
+
+
+def test_the_command_trains_as_on_the_processor(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    losses = []
+    for backend in ("gpu", "par"):
+        command = ["train", "-b", backend, "-p", "3", "-i", "500", "-s", "0", "--json"]
+        assert run(command) == 0
+        losses.append(json.loads(capfd.readouterr().out.splitlines()[-1])["loss"])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-3)
+    assert losses[0] < 0.3

@@ -15,6 +15,7 @@ from .memory import Block, GpuBuffer
 from .plan.build import Plan
 from .wgsl.types import stored_bytes
 
+_OWN_BYTES = 1 << 20  # of temporaries that a program keeps for itself
 _MOST_BINDINGS = 8  # sets of buffers that bind groups are kept for
 
 
@@ -24,15 +25,17 @@ class GpuExecutable:
     def __init__(self, find: Callable[[], Device], program: Program, plan: Plan) -> None:
         self._find, self.plan = find, plan
         self._modes = [(i.primitive.name, "native") for i in program.instructions]
-        self._avals = [plan.program.avals[v] for v in plan.made]
+        avals = [plan.program.avals[v] for v in plan.made]
         inputs = plan.program.avals[: plan.program.num_inputs]
-        sizes = [stored_bytes(prod(a.shape), a.dtype) for a in (*inputs, *self._avals)]
+        sizes = [stored_bytes(prod(a.shape), a.dtype) for a in (*inputs, *avals)]
+        self._made = list(zip(avals, sizes[len(inputs) :], strict=True))
         self._sizes = [max(n, 16) for n in (*sizes, *plan.temps)]
         self._open(find())
 
     def _open(self, device: Device) -> None:
         """Compile the kernels on `device`."""
         self.device = device
+        self._temps: list[Block] = []
         self._bound: OrderedDict[tuple[int, ...], native.Recorded] = OrderedDict()
         self._pipelines = [
             device.pipeline(s.dispatch.source, s.dispatch.name) for s in self.plan.steps
@@ -46,14 +49,18 @@ class GpuExecutable:
         with device.lock:
             if device is not self.device:
                 self._open(device)
-            made = [device.empty(aval.shape, aval.dtype) for aval in self._avals]
+            pool = device.pool
+            made = [GpuBuffer(pool, *aval, device, size) for aval, size in self._made]
             if self.plan.steps:
-                temps = [device.pool.take(size) for size in self.plan.temps]
+                temps = self._temps or [pool.take(size) for size in self.plan.temps]
                 try:
                     self._run([b.block for b in buffers] + [b.block for b in made] + temps)
                 finally:
-                    for block in reversed(temps):
-                        device.pool.give(block)
+                    if sum(self.plan.temps) <= _OWN_BYTES:
+                        self._temps = temps
+                    else:
+                        for block in reversed(temps):
+                            pool.give(block)
         for recorder in recorders:
             recorder.executed(self._modes)
         every = [*buffers, *made]

@@ -4,6 +4,7 @@ import heapq
 import itertools
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -20,6 +21,7 @@ _KEPT_BYTES = 1 << 28  # of free buffers; beyond that they go back to the driver
 _serials = itertools.count()
 
 
+@lru_cache(4096)
 def size_class(size: int) -> int:
     """The bytes that are allocated for `size`: quarter steps between powers of two.
 
@@ -49,9 +51,11 @@ class GpuBuffer:
 
     __slots__ = ("__weakref__", "block", "device", "dtype", "pool", "shape")
 
-    def __init__(self, pool: "Pool", shape: Shape, dtype: DType, device: Any) -> None:
+    def __init__(
+        self, pool: "Pool", shape: Shape, dtype: DType, device: Any, size: int | None = None
+    ) -> None:
         self.pool, self.shape, self.dtype, self.device = pool, shape, dtype, device
-        self.block = pool.take(stored_bytes(prod(shape), dtype))
+        self.block = pool.take(stored_bytes(prod(shape), dtype) if size is None else size)
 
     def __del__(self) -> None:
         block = getattr(self, "block", None)

@@ -5,6 +5,7 @@ broken.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import wgpu
@@ -40,6 +41,8 @@ Recorded = Sequence[tuple[Any, Any, tuple[int, int, int]]]
 """The pipeline, the bind group and the workgroups of each dispatch."""
 
 _NEEDED = (
+    *("wgpuCommandEncoderCopyBufferToBuffer", "wgpuBufferMapAsync", "wgpuDevicePoll"),
+    *("wgpuBufferGetMappedRange", "wgpuBufferUnmap"),
     *("wgpuDeviceCreateCommandEncoder", "wgpuCommandEncoderBeginComputePass"),
     *("wgpuComputePassEncoderSetPipeline", "wgpuComputePassEncoderSetBindGroup"),
     *("wgpuComputePassEncoderDispatchWorkgroups", "wgpuComputePassEncoderEnd"),
@@ -70,9 +73,7 @@ def replay_publicly(device: Any, recorded: Recorded) -> None:
 
 
 def _replay_directly(device: Any, recorded: Recorded) -> None:
-    null = ffi.NULL
-    set_pipeline, set_group = _call("SetPipeline"), _call("SetBindGroup")
-    dispatch = _call("DispatchWorkgroups")
+    null, set_pipeline, set_group, dispatch = ffi.NULL, *_pass_calls()
     encoder = lib.wgpuDeviceCreateCommandEncoder(device._internal, null)
     passing = lib.wgpuCommandEncoderBeginComputePass(encoder, null)
     for pipeline, group, (x, y, z) in recorded:
@@ -81,15 +82,22 @@ def _replay_directly(device: Any, recorded: Recorded) -> None:
         dispatch(passing, x, y, z)
     lib.wgpuComputePassEncoderEnd(passing)
     lib.wgpuComputePassEncoderRelease(passing)
-    # These two report the errors of all that went before.
-    commands = api.libf.wgpuCommandEncoderFinish(encoder, null)
+    _submit(device, encoder)
+
+
+@cache
+def _pass_calls() -> tuple[Any, Any, Any]:
+    names = "SetPipeline", "SetBindGroup", "DispatchWorkgroups"
+    first, second, third = (getattr(lib, f"wgpuComputePassEncoder{name}") for name in names)
+    return first, second, third
+
+
+def _submit(device: Any, encoder: Any) -> None:
+    """Submit what was encoded; these two calls report the errors of all that went before."""
+    commands = api.libf.wgpuCommandEncoderFinish(encoder, ffi.NULL)
     lib.wgpuCommandEncoderRelease(encoder)
     api.libf.wgpuQueueSubmit(device.queue._internal, 1, ffi.new("WGPUCommandBuffer[1]", [commands]))
     lib.wgpuCommandBufferRelease(commands)
-
-
-def _call(name: str) -> Any:
-    return getattr(lib, f"wgpuComputePassEncoder{name}")
 
 
 class Staging:
@@ -98,6 +106,15 @@ class Staging:
     def __init__(self, device: Any) -> None:
         self.device = device
         self._buffers: dict[int, Any] = {}
+        if CAN_REPLAY:
+            self._statuses: list[int] = []
+            self._kept = _callback(), ffi.new_handle(self._statuses)
+            self._when_mapped = api.new_struct_p(
+                "WGPUBufferMapCallbackInfo *",
+                mode=lib.WGPUCallbackMode_AllowProcessEvents,
+                callback=self._kept[0],
+                userdata1=self._kept[1],
+            )
 
     def read(self, source: Any, size: int) -> Any:
         """The first `size` bytes of `source`."""
@@ -108,6 +125,9 @@ class Staging:
             buffer = self.device.create_buffer(size=room, usage=usage)
             if room <= 1 << 24:
                 self._buffers[room] = buffer
+        return (self._directly if CAN_REPLAY else self._publicly)(buffer, source, size)
+
+    def _publicly(self, buffer: Any, source: Any, size: int) -> Any:
         encoder = self.device.create_command_encoder()
         encoder.copy_buffer_to_buffer(source, 0, buffer, 0, size)
         self.device.queue.submit([encoder.finish()])
@@ -115,3 +135,24 @@ class Staging:
         data = buffer.read_mapped(0, size)
         buffer.unmap()
         return data
+
+    def _directly(self, buffer: Any, source: Any, size: int) -> Any:
+        encoder = lib.wgpuDeviceCreateCommandEncoder(self.device._internal, ffi.NULL)
+        into, whole = buffer._internal, (size + 3) // 4 * 4
+        lib.wgpuCommandEncoderCopyBufferToBuffer(encoder, source._internal, 0, into, 0, whole)
+        _submit(self.device, encoder)
+        self._statuses.clear()
+        api.libf.wgpuBufferMapAsync(into, lib.WGPUMapMode_Read, 0, whole, self._when_mapped[0])
+        api.libf.wgpuDevicePoll(self.device._internal, True, ffi.NULL)
+        if self._statuses != [lib.WGPUMapAsyncStatus_Success]:
+            raise RuntimeError(f"a buffer could not be mapped (status {self._statuses})")
+        data = bytearray(ffi.buffer(lib.wgpuBufferGetMappedRange(into, 0, whole), whole))
+        lib.wgpuBufferUnmap(into)
+        return data
+
+
+def _callback() -> Any:
+    def mapped(status: int, message: Any, statuses: Any, unused: Any) -> None:
+        ffi.from_handle(statuses).append(status)
+
+    return ffi.callback("void(WGPUMapAsyncStatus, WGPUStringView, void *, void *)", mapped)
