@@ -104,14 +104,32 @@ def test_nan_and_infinity_along_contiguous_rows() -> None:
     assert (np.delete(np.delete(c, 3, 0), 2, 1) == 40).all()
 
 
-def test_nan_and_infinity_reach_only_their_row_and_column() -> None:
-    a, b = np.ones((20, 30), np.float32), np.ones((30, 21), np.float32)
+@pytest.mark.parametrize("by_columns", [False, True])
+@pytest.mark.parametrize(("m", "n"), [(20, 21), (200, 70)])  # B where it lies, and packed
+def test_nan_and_infinity_reach_only_their_row_and_column(m: int, n: int, by_columns: bool) -> None:
+    order = "F" if by_columns else "C"
+    a, b = np.ones((m, 30), np.float32, order), np.ones((30, n), np.float32, order)
     a[3, 4], b[5, 20] = np.nan, np.inf
-    c = np.empty((20, 21), np.float32)
+    c = np.empty((m, n), np.float32)
     gemm(a, b, c, 0)
     assert np.isnan(c[3]).all()
     assert np.isinf(np.delete(c, 3, 0)[:, 20]).all()
     assert (np.delete(np.delete(c, 3, 0), 20, 1) == 30).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_operands_are_read_by_any_strides(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    for m, n, k in ((5, 7, 3), (50, 50, 160), (150, 70, 90), (33, 17, 1000)):
+        a = rng.normal(size=(2 * m, 3 * k)).astype(dtype)[::2, ::3]
+        b = rng.normal(size=(2 * k, 3 * n)).astype(dtype)[::-2, ::3]
+        for left in (a, a.copy(), np.broadcast_to(a[:1], a.shape)):
+            for right in (b, b.copy(), np.broadcast_to(b[:, :1], b.shape)):
+                c = np.empty((m, n), dtype)
+                gemm(left, right, c, 0)
+                wide = left.astype("float64"), right.astype("float64")
+                bound = np.finfo(dtype).eps * (np.abs(wide[0]) @ np.abs(wide[1])) * (k**0.5 + 4)
+                assert (np.abs(c - wide[0] @ wide[1]) <= bound).all(), (m, n, k)
 
 
 def test_columns_beyond_the_end_of_b_are_not_read() -> None:
