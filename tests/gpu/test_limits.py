@@ -89,3 +89,12 @@ def test_the_public_api_is_a_fallback(same: Same, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(native, "CAN_REPLAY", False)
     monkeypatch.setattr(native, "HAS_TRUSTED", False)
     same([some(41, 3)], ("sum", (0,), ((1,),)))
+
+
+@pytest.mark.parametrize("step", [("neg", ()), ("flip", ((0,),)), ("reshape", ((5,),))])
+def test_a_long_chain_is_cut_before_the_writer_recurses_too_far(same: Same, step: Any) -> None:
+    name, params = step
+    x = some(5)
+    chain = [(name, (i,), params) for i in range(2000)]
+    same([x], *chain)
+    same([x], *chain, outputs=(1000, 2000))

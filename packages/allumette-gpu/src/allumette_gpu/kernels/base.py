@@ -111,9 +111,11 @@ class Shader:
 
     def store(self, index: Index) -> None:
         """Write every root that is needed later, at `index`."""
-        avals = self.job.program.avals
-        for root in self.job.kernel.stores:
+        avals, stores = self.job.program.avals, set(self.job.kernel.stores)
+        for root in self.job.kernel.roots:  # in order, so that no long chain is written recursively
             text = self.values.at(root, index)
+            if root not in stores:
+                continue
             name = self.bind(root, TYPES[avals[root].dtype.name].stored, True)
             self.writer.line(f"{name}[{index.flat}] = {kept(text, avals[root].dtype)};")
 

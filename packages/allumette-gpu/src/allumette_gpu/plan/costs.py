@@ -8,6 +8,9 @@ CHEAP = 8
 """So much arithmetic is repeated rather than stored."""
 LARGEST = 128
 """What is larger gets memory, so that code stays short."""
+DEEPEST = 100
+"""So many instructions, free ones too, are computed from one another in place: the writer of code
+goes from the last to the first and must not recurse too far."""
 
 _SLOW = frozenset(
     (P.exp, P.expm1, P.log, P.log1p, P.sin, P.cos, P.tan, P.asin, P.acos, P.atan, P.sinh, P.cosh)
@@ -26,7 +29,7 @@ def costs(program: Program, heavy: frozenset[int], forced: frozenset[int]) -> li
     """
     base = program.num_inputs
     cones: list[Cone] = [{i: 0} for i in range(base)]
-    totals = [0] * base
+    totals, depths = [0] * base, [0] * base
     for value, instruction in enumerate(program.instructions, base):
         own = _OWN.get(instruction.primitive, 1)
         if value in heavy:
@@ -39,8 +42,9 @@ def costs(program: Program, heavy: frozenset[int], forced: frozenset[int]) -> li
             # Inputs that have memory cost nothing here, whatever it costs to make them.
             below = (sum(cones[i].values()) for i in instruction.inputs)
             cone = {value: sum(below) + own}
-        totals.append(sum(cone.values()))
-        if value in forced or totals[value] > LARGEST:
-            cone = {value: 0}
+        depths.append(1 + max((depths[i] for i in instruction.inputs), default=0))
+        totals.append(LARGEST + 1 if depths[value] > DEEPEST else sum(cone.values()))
+        if value in heavy or value in forced or totals[value] > LARGEST:
+            cone, depths[value] = {value: 0}, 0
         cones.append(cone)
     return totals
