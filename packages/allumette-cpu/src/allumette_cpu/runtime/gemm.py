@@ -20,8 +20,8 @@ from .vectors import I1, I64, PTR, TALLEST, VECTORS, WIDE_ROWS, Cut, Value
 
 FEW_ROWS = 128  # up to so many, packing B is not worth its while
 NEAR_COLUMNS = 64  # up to so many, too
-GROUP = 4  # rows of A that are reached from one address
 NEAR_DEPTH = 128  # so many rows of a panel of B, unpacked, stay in the first cache
+GROUP = 4  # rows of A that are reached from one address
 
 Matrix = tuple[Value, Value, Value]  # its first element, its strides
 
@@ -251,9 +251,8 @@ class _Gemm(Packing, Inner):
         rows = self.quotient(m, self.quotient(m, I64(TALLEST)))
         vectors: Value = I64(VECTORS[TALLEST])
         for height, width in VECTORS.items():
-            vectors = self.b.select(
-                self.b.icmp_signed("==", rows, I64(height)), I64(width), vectors
-            )
+            equal = self.b.icmp_signed("==", rows, I64(height))
+            vectors = self.b.select(equal, I64(width), vectors)
         return vectors
 
     def panels(self, vectors: Value, usual: Value) -> Cut:

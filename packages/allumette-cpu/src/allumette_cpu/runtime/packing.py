@@ -33,11 +33,9 @@ class Packing(Code):
             b.ret_void()
         done = b.select(by_columns, whole, I64(0))
         with self.loop(done) as v:
-            source, place = (
-                self.at(x, b.mul(b.mul(v, lanes), x_column)),
-                b.mul(v, self.stream(depth)),
-            )
-            b.call(self.pack_columns, [self.at(target, place), source, depth, x_column])
+            source = self.at(x, b.mul(b.mul(v, lanes), x_column))
+            place = self.at(target, b.mul(v, self.stream(depth)))
+            b.call(self.pack_columns, [place, source, depth, x_column])
         with self.loop(b.sub(self.quotient(columns, lanes), done)) as further:
             v = b.add(done, further)
             j, place = b.mul(v, lanes), self.at(target, b.mul(v, self.stream(depth)))
@@ -87,16 +85,15 @@ class Packing(Code):
     def transposed(self, vectors: list[Value]) -> list[Value]:
         """As many vectors as a vector has lanes, as a matrix, transposed: halves change places,
         then halves of halves."""
-        distance = self.lanes // 2
+        lanes, distance = self.lanes, self.lanes // 2
         while distance:
-            for i in range(self.lanes):
+            low = [n ^ distance ^ lanes if n & distance else n for n in range(lanes)]
+            high = [n ^ distance for n in low]
+            for i in range(lanes):
                 if not i & distance:
                     x, y = vectors[i], vectors[i + distance]
-                    low = [
-                        n ^ distance ^ self.lanes if n & distance else n for n in range(self.lanes)
-                    ]
                     vectors[i] = self.lanes_of(x, low, y)
-                    vectors[i + distance] = self.lanes_of(x, [n ^ distance for n in low], y)
+                    vectors[i + distance] = self.lanes_of(x, high, y)
             distance //= 2
         return vectors
 
