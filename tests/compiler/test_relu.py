@@ -32,3 +32,12 @@ def test_values_are_the_same_bit_for_bit() -> None:
     for wanted, found in zip(before, after, strict=True):
         np.testing.assert_array_equal(wanted, found)
         np.testing.assert_array_equal(np.signbit(wanted), np.signbit(found))
+
+
+def test_a_larger_zero_is_no_relu() -> None:
+    x = al.Tensor(placeholder((3,), np.dtype("float32"), None))
+    condition = x <= 0
+    outputs = [al.where(condition, al.zeros((5, 3)), x), al.sum(condition.astype("int32"))]
+    program = build([x._node], [t._node for t in outputs])[0]
+    given = np.array([-1.0, 0.0, 2.0], np.float32)
+    assert NumpyBackend().compile(simplify(program), "numpy")([given])[1] == 2

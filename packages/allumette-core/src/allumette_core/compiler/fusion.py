@@ -69,7 +69,7 @@ class Fusion:
         self.copies: dict[Access, Access] = {}
         self.avals = list(self.program.avals)
         self.uses = self._uses()
-        self.narrow = phase.rows >= MANY_ROWS and phase.row_bytes <= NARROW
+        self.narrow = phase.rows >= MANY_ROWS and phase.widest <= NARROW
         for value in range(self.program.num_inputs):
             self.claim(value)
 

@@ -52,8 +52,8 @@ class Phase:
         return 1 if axis is None else self.program.avals[value].shape[axis] // self.rows
 
     @property
-    def row_bytes(self) -> int:
-        """What a row takes of the widest value that moves with the rows."""
+    def widest(self) -> int:
+        """The bytes that a row takes of the widest value that moves with the rows."""
         avals = [a for v, a in enumerate(self.program.avals) if self.axis(v) is not None]
         return max((prod(a.shape) * a.dtype.itemsize for a in avals), default=0) // self.rows
 

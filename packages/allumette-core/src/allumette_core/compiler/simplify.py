@@ -25,23 +25,22 @@ def simplify(program: Program) -> Program:
     known: dict[Any, Node] = {}
     relus: dict[int, Node] = {}  # by the serial of their condition
 
-    def made(primitive: Primitive, inputs: list[Node], params: Params) -> Node:
-        node = _simplified(primitive, inputs, params)
-        return known.setdefault(_key(node), node)
-
     def emit(instruction: Instruction, inputs: list[Node]) -> Node:
         primitive, _, params = instruction
         node = _simplified(primitive, inputs, params)
-        if _key(node) in known:
-            return known[_key(node)]
-        node = made(primitive, [gate(x) for x in inputs], params)
+        if _key(node) not in known and any(x.serial in relus for x in inputs):
+            node = _simplified(primitive, [gate(x) for x in inputs], params)
+        node = known.setdefault(_key(node), node)
         if _is_relu(node):
             relus.setdefault(node.inputs[0].serial, node)
         return node
 
     def gate(condition: Node) -> Node:
         relu = relus.get(condition.serial)
-        return made(P.le, [relu, relu.inputs[1]], ()) if relu else condition
+        if relu is None:
+            return condition
+        node = apply(P.le, relu, relu.inputs[1])
+        return known.setdefault(_key(node), node)
 
     return replay(program, emit)
 
@@ -54,7 +53,10 @@ def _is_relu(node: Node) -> bool:
     gate, zero, x = node.inputs
     compared = gate.inputs if gate.primitive is P.le else ()
     return (
-        len(compared) == 2 and compared[0] is x and _constant(compared[1]) == _constant(zero) == 0
+        len(compared) == 2
+        and compared[0] is x
+        and _constant(compared[1]) == _constant(zero) == 0
+        and node.shape == gate.shape
     )
 
 
