@@ -23,6 +23,7 @@ _MAGIC = b"allumette kernel 1\n"
 KEPT_BYTES = 1 << 28  # on disk
 USED_SECONDS = 86_400  # how far behind an entry's date of use may be
 _lock = threading.RLock()
+machine.free_in_child(_lock)  # after machine's own, so that the two are taken in one order
 _modules: dict[str, machine.Loaded] = {}
 
 

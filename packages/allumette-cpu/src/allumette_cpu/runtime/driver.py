@@ -9,6 +9,7 @@ import ctypes
 import os
 import platform
 import threading
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 
@@ -80,7 +81,7 @@ class Pool:
         self._words[THREADS] = self.threads
         self._asleep: list[threading.Lock] = []
         self._starting = threading.Lock()
-        self._started = False
+        self._number, self._started = 0, False
 
     def wake(self) -> None:
         """Have the workers look for a job; call it just before running one."""
@@ -93,13 +94,12 @@ class Pool:
                 break
 
     def _start(self) -> None:
-        with self._starting:
-            if self._started:
-                return
-            for thread in range(1, self.threads):
-                name = f"allumette-{thread}"
-                threading.Thread(target=self._work, args=(thread,), name=name, daemon=True).start()
-            self._started = True
+        with self._starting, suppress(RuntimeError):  # no more threads: those there are will do
+            while self._number < self.threads - 1:
+                self._number += 1  # first: Ctrl-C may come, and no number may work twice
+                name, number = f"allumette-{self._number}", (self._number,)
+                threading.Thread(target=self._work, args=number, name=name, daemon=True).start()
+        self._started = True
 
     def _work(self, thread: int) -> None:
         work, bed = _work_function(), threading.Lock()

@@ -3,6 +3,7 @@
 Only llvmlite is needed, so that kernels kept on disk run without importing numba.
 """
 
+import os
 import struct
 import threading
 from functools import cache
@@ -11,6 +12,17 @@ from typing import Any
 import llvmlite.binding as llvm
 
 _lock = threading.RLock()
+
+
+def free_in_child(lock: Any) -> None:
+    """Have a fork wait for `lock`: its child has no thread that would ever release it."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release
+        )
+
+
+free_in_child(_lock)
 
 
 def _new_target_machine() -> Any:
