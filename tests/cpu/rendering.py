@@ -54,10 +54,13 @@ def traced(step: Callable[..., Any], *args: Any) -> tuple[Program, list[Array]]:
     return build(inputs, outputs)[0], arrays
 
 
-def native(program: Program, arrays: Sequence[Array], threads: int = 1) -> list[Array]:
+def native(
+    program: Program, arrays: Sequence[Array], threads: int = 1, *, streamed: bool = True
+) -> list[Array]:
     """What compiled code makes of `arrays`."""
     allocator = Allocator()
-    bound = Bound(program, plan(program), threads, allocator, Frames(allocator))
+    calls = plan(program, streamed=streamed)
+    bound = Bound(program, calls, threads, allocator, Frames(allocator))
     return [np.array(out) for out in bound(list(map(np.ascontiguousarray, arrays)))]
 
 

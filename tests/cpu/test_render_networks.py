@@ -6,6 +6,7 @@ from typing import Any
 import allumette_core as al
 import numpy as np
 import pytest
+from allumette_cpu.render import sizes
 
 from .rendering import native, reference, traced
 
@@ -18,14 +19,25 @@ def normal(*shape: int, seed: int = 0, scale: float = 0.3) -> Array:
     return (np.random.default_rng(seed).standard_normal(shape) * scale).astype("float32")
 
 
+@pytest.fixture(params=[None, 1 << 13], ids=["chunks", "small chunks"], autouse=True)
+def _chunk_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes below, at, above and between multiples of a chunk: by way of what a chunk may take."""
+    if request.param is not None:
+        monkeypatch.setattr(sizes, "CHUNK_BYTES", request.param)
+
+
 def agree(step: Callable[..., Any], *args: Any, tolerance: float = 2e-5) -> None:
-    """Fail unless native code computes `step` as the reference does, on one thread and on two."""
+    """Fail unless native code computes `step` as the reference does, on one thread and on two, and
+    as if nothing streamed."""
     program, arrays = traced(step, *args)
     expected, got = reference(program, arrays), native(program, arrays)
-    for wanted, found, again in zip(expected, got, native(program, arrays, 2), strict=True):
-        np.testing.assert_array_equal(found, again)
-        scale = tolerance * float(np.nanmax(np.abs(wanted), initial=1e-6))
-        np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=scale)
+    whole = native(program, arrays, streamed=False)
+    again = native(program, arrays, 2)
+    for wanted, found, same, alone in zip(expected, got, again, whole, strict=True):
+        np.testing.assert_array_equal(found, same)
+        largest = float(np.nanmax(np.abs(wanted), initial=1e-6))
+        np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance * largest)
+        np.testing.assert_allclose(found, alone, rtol=1e-6, atol=1e-6 * largest)
 
 
 def sgd(loss: Callable[..., Any]) -> Callable[..., Any]:
@@ -160,7 +172,7 @@ def test_transformer_block(rows: int) -> None:
 def test_columns_of_a_chunk_are_put_in_order_where_rows_run_together() -> None:
     def step(x: Any, w: Any, v: Any) -> Any:
         h = al.tanh(x)
-        return (h @ w).sum(), (al.exp(h.reshape(-1)) * v).sum()
+        return ((h @ w) ** 2).sum(), al.exp(h.reshape(-1) * v).sum()
 
     rows = 3000
     agree(step, normal(rows, 8), normal(8, 5), normal(rows * 8))

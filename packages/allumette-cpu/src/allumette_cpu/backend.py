@@ -64,12 +64,14 @@ class CpuBackend(OpBackend):
         Raises:
             NotImplementedError: the renderer does not know how.
         """
-        from .render import plan
+        from .render import plan, streams
         from .runtime.bind import Bound
         from .runtime.driver import thread_count
 
         threads = thread_count() if self.parallel else 1
-        return Bound(program, plan(program), threads, self.allocator, self.frames)
+        return Bound(
+            program, plan(program, streamed=streams()), threads, self.allocator, self.frames
+        )
 
 
 def _apart(outputs: Sequence[Array], others: Sequence[Array]) -> list[Array]:

@@ -28,7 +28,7 @@ FEW_ROWS = 32  # a class with fewer rows is taken only if it covers that much mo
 TRIED = 4  # classes of axes that might be the batch
 
 Axis = tuple[int, int]  # a value, and one of its axes
-Group = tuple[int, Axis | None, int]  # level, class, and the instruction if the host runs it
+Group = tuple[int, Axis | None, int]  # level, class, and the instruction if it is by itself
 
 
 class Classes:
@@ -58,13 +58,15 @@ class Choice:
     flow: Flow | None = None
 
 
-def stream(program: Program, renders: Callable[[Instruction], bool]) -> list[Phase]:
+def stream(
+    program: Program, renders: Callable[[Instruction], bool], *, together: bool = True
+) -> list[Phase]:
     """The phases of `program`, in an order in which they may run.
 
-    Those with equal `level` do not depend on one another. An instruction that the renderer does
-    not render gets a phase of its own, marked `host`.
+    An instruction that the renderer does not render gets a phase of its own, marked `host`; unless
+    instructions go `together`, every one does: then nothing streams from one to another.
     """
-    return Streaming(program, renders).phases()
+    return Streaming(program, renders).phases(together)
 
 
 class Streaming:
@@ -255,26 +257,28 @@ class Streaming:
 
     # ---- phases
 
-    def _groups(self, choices: list[Choice], levels: list[int]) -> dict[int, Group]:
+    def _groups(
+        self, choices: list[Choice], levels: list[int], together: bool = True
+    ) -> dict[int, Group]:
         """What tells the phase of each instruction that is in one."""
         group: dict[int, Group] = {}
         for position, choice in enumerate(choices):
             if not self.is_free(position):
-                host = position if self.hosted[position] else -1
-                group[position] = (levels[position], choice.cls, host)
+                alone = self.hosted[position] or not together
+                group[position] = (levels[position], choice.cls, position if alone else -1)
         return group
 
-    def phases(self) -> list[Phase]:
-        """The phases, those of lower levels first."""
-        group = self._groups(self.choices, self.levels)
+    def phases(self, together: bool) -> list[Phase]:
+        """The phases, those of lower levels first, and of one level in the order of the program."""
+        group = self._groups(self.choices, self.levels, together)
         exported = self._exported(group)
         members: dict[Group, list[int]] = {}
         for position, key in group.items():
             members.setdefault(key, []).append(position)
         found = []
-        for (level, cls, host), positions in sorted(members.items(), key=lambda item: item[0][0]):
-            rows = 1 if cls is None else self.rows[cls]
-            found.append(Extractor(self, positions).phase(level, rows, exported, host >= 0))
+        for (level, cls, _), positions in sorted(members.items(), key=lambda item: item[0][0]):
+            rows, host = 1 if cls is None else self.rows[cls], self.hosted[positions[0]]
+            found.append(Extractor(self, positions).phase(level, rows, exported, host))
         return [flattened(phase) for phase in found]
 
     def _exported(self, group: dict[int, Group]) -> frozenset[int]:

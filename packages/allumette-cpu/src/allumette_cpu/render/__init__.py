@@ -1,5 +1,6 @@
 """From a program to native code: the schedule that core makes, written as LLVM functions."""
 
+import os
 from dataclasses import replace
 
 from allumette_core.compiler.expand import expand
@@ -17,16 +18,28 @@ from .emit import Module
 from .phases import Frame, combiner
 from .sizes import measure
 
-__all__ = ["plan"]
+__all__ = ["plan", "streams"]
 
 
-def plan(program: Program) -> Plan:
-    """The calls that compute `program`.
+def plan(program: Program, *, streamed: bool = True) -> Plan:
+    """The calls that compute `program`; unless `streamed`, each value is whole before the next.
 
     Raises:
         NotImplementedError: something in it has no native form.
     """
-    return _Planner(program).plan()
+    return _Planner(program).plan(streamed)
+
+
+def streams() -> bool:
+    """ALLUMETTE_CPU_STREAM: `on`, or `off` to compute one value after another.
+
+    Raises:
+        ValueError: the variable is something else.
+    """
+    mode = os.environ.get("ALLUMETTE_CPU_STREAM", "").strip() or "on"
+    if mode not in ("on", "off"):
+        raise ValueError(f"ALLUMETTE_CPU_STREAM must be on or off, got {mode!r}")
+    return mode == "on"
 
 
 class _Planner:
@@ -39,8 +52,8 @@ class _Planner:
         for number, value in enumerate(self.program.outputs):
             self.refs.setdefault(value, ("out", number))
 
-    def plan(self) -> Plan:
-        phases = stream(self.program, renders)
+    def plan(self, streamed: bool) -> Plan:
+        phases = stream(self.program, renders, together=streamed)
         steps = [phase if phase.host else fuse(phase) for phase in phases]
         for step in steps:
             if isinstance(step, Loop):
