@@ -50,6 +50,24 @@ def test_many_threads_take_turns_and_leave_it_as_it_was() -> None:
     assert set(most) == {1}
 
 
+def test_any_thread_may_hold_it_whoever_came_first() -> None:
+    before, one, seen = counts(), OneThread(), []
+
+    def work() -> None:
+        with one:
+            seen.append(counts())
+
+    with one:
+        pass
+    for limits in (2, None):  # this thread controls what others may set, or did
+        with BLAS.limit(limits=limits):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+    assert seen == [[1] * len(before)] * 2
+    assert counts() == before
+
+
 def test_the_same_bits_for_any_number_of_blas_threads() -> None:
     x = np.random.default_rng(0).random((300, 700), np.float32)
     t = al.tensor(x, device="numpy")

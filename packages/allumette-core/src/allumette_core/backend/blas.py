@@ -27,8 +27,7 @@ class OneThread:
 
             self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
         self._before.append([library.get_num_threads() for library in self._libraries])
-        for library in self._libraries:
-            library.set_num_threads(1)
+        self._set([1] * len(self._libraries))
 
     def __exit__(
         self,
@@ -36,9 +35,18 @@ class OneThread:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for library, count in zip(self._libraries or (), self._before.pop(), strict=True):
-            library.set_num_threads(count)
+        self._set(self._before.pop())
         self._lock.release()
+
+    def _set(self, counts: list[int]) -> None:
+        for library, count in zip(self._libraries or (), counts, strict=True):
+            # Else only the first thread that ever set a number may (threadpoolctl 3.8 and newer).
+            yields = getattr(library, "clear_controlling_thread", None)
+            if yields:
+                yields(force=True)
+            library.set_num_threads(count)
+            if yields:
+                yields(force=True)
 
 
 one_thread = OneThread()
