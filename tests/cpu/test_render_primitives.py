@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from allumette_core.expr import Node
 
 from .rendering import check, make
 
@@ -269,6 +270,20 @@ def test_narrow_products(m: int, n: int) -> None:
 def test_a_product_whose_rows_are_not_the_outermost_free_axis() -> None:
     a = numbers((5, 3, 70, 2))
     check(lambda x: make.tanh(make.tanh(make.dot_general(x, x, (0,), (0,), (), ()))), a)
+
+
+@pytest.mark.parametrize("rows", [3, 70, 5001])
+def test_what_is_the_same_for_every_row_is_spread_over_the_rows_by_a_view(rows: int) -> None:
+    a, b = numbers((1, 2)), numbers((2, 1, rows), seed=1)
+
+    def spread(x: Node) -> Node:
+        return make.reshape(make.broadcast(make.tanh(x), (rows, 1, 2)), (2, 1, rows))
+
+    check(spread, a)
+    check(lambda x, y: make.tanh(make.add(spread(x), y)), a, b)
+    c = numbers((2, 7), seed=2)
+    flat = (2, rows)
+    check(lambda x, y: make.dot_general(make.reshape(spread(x), flat), y, (0,), (0,), (), ()), a, c)
 
 
 def test_transposed_and_viewed_operands() -> None:

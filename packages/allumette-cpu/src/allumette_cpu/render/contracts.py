@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from allumette_core.compiler.schedule import Contract, Dim, Place
+from allumette_core.compiler.schedule import Contract, Dim
 from llvmlite import ir
 
 from ..scalars import I64, Value, memory_type
@@ -63,7 +63,7 @@ class _Writer:
         """The first element of the rows in hand."""
         value, at = self.values[side], self._number(offset, side)
         step = getattr(self.rows, side) if self.rows else 0
-        if self.rows and step and self.frame.place(value) is Place.WHOLE:
+        if self.rows and step and self.frame.is_whole(value):
             at = self.emit.add(at, self.emit.mul(self.frame.first, self.rows.size * step))
         return self.emit.at(self.frame.base(value), at, self.kind)
 
@@ -76,4 +76,4 @@ class _Writer:
             return constant(number)
         entries = self.rows.size * self.frame.loop.phase.rows
         step = abs(getattr(self.rows, side))
-        return self.frame.number(number, self.frame.place(self.values[side]), step, entries)
+        return self.frame.number(number, self.frame.is_whole(self.values[side]), step, entries)

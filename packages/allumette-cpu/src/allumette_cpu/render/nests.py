@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from allumette_core import primitives as P
-from allumette_core.compiler.schedule import Leaf, Nest, Place, Store, Term
+from allumette_core.compiler.schedule import Leaf, Nest, Store, Term
 from allumette_core.layout import Layout
 from llvmlite import ir
 
@@ -108,7 +108,7 @@ class NestWriter:
     def _start(self, key: Key, value: int, layout: Layout) -> Value:
         """A pointer to what the first point accesses; for an index, its value there."""
         offset = self._number(layout.offset, value, layout)
-        if self._place(value) is Place.WHOLE and self.nest.rows and layout.strides[0]:
+        if self._is_whole(value) and self.nest.rows and layout.strides[0]:
             rows = self.emit.mul(self.frame.first, self.per_row * layout.strides[0])
             offset = self.emit.add(offset, rows)
         fold = self.folds[key[1]] if key[0] == "store" else None
@@ -138,13 +138,13 @@ class NestWriter:
         access = self.accesses[key]
         return self._number(number, access.value, access.layout)
 
-    def _place(self, value: int) -> Place:
-        return Place.WHOLE if value < 0 else self.frame.place(value)
+    def _is_whole(self, value: int) -> bool:
+        return value < 0 or self.frame.is_whole(value)
 
     def _number(self, number: int, value: int, layout: Layout) -> Value:
         step = abs(layout.strides[0]) if self.nest.rows else 0
         entries = self.nest.shape[0] if self.nest.rows else 0
-        return self.frame.number(number, self._place(value), step, entries)
+        return self.frame.number(number, self._is_whole(value), step, entries)
 
     def _memory(self, value: int) -> Any:
         return memory_type(self.frame.dtype(value))

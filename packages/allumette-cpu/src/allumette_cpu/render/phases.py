@@ -43,6 +43,11 @@ class Frame:
     def place(self, value: int) -> Place:
         return self.loop.memory[value].place
 
+    def is_whole(self, value: int) -> bool:
+        """Whether every row of `value` is there, or what it has in place of rows: in a chunk, what
+        does not move with the rows may be spread over them all the same."""
+        return self.place(value) is Place.WHOLE or not self.loop.memory[value].moves
+
     def base(self, value: int) -> Value:
         """Where `value` begins."""
         place = self.place(value)
@@ -100,7 +105,7 @@ class Frame:
         word = self.emit.word(("const", signed))
         return word if dtype.itemsize == 8 else self.emit.setup.trunc(word, llvm_type(dtype))
 
-    def number(self, value: int, place: Place, step: int, entries: int) -> Value:
+    def number(self, value: int, whole: bool, step: int, entries: int) -> Value:
         """An offset or stride in an array whose axis of rows has `entries` at distance `step`.
 
         What steps over all rows depends on their number: in a buffer it is an argument, in a
@@ -109,7 +114,7 @@ class Frame:
         over, rest = divmod(abs(value), step * entries) if step and entries else (0, abs(value))
         if not over:
             return constant(value)
-        if place is Place.WHOLE:
+        if whole:
             return self.emit.word(("const", value))
         room = entries // self.loop.phase.rows * self.sizes.rows.room
         scaled = over * step * room + rest
