@@ -117,7 +117,7 @@ def trace(
     current = Trace(getattr(function, "__qualname__", repr(function)))
     outer, expr.state.trace = expr.state.trace, current
     try:
-        stood = [_stand_in(leaf) for leaf in leaves]
+        stood = [stand_in(leaf) for leaf in leaves]
         arguments = [s._node for s in stood if isinstance(s, Tensor)]
         args, *named = tree.unflatten(structure, stood)
         result = function(*args, **(named[0] if named else {}))
@@ -129,7 +129,7 @@ def trace(
     return _compile(roots, current, arguments, result, donated)
 
 
-def _stand_in(leaf: Any) -> Any:
+def stand_in(leaf: Any) -> Any:
     """A placeholder for a tensor or a number; anything else as it is."""
     if isinstance(leaf, Tensor):
         node = leaf._node

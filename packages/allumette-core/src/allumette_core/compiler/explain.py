@@ -4,10 +4,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .. import tree
 from ..convert import from_array
-from ..expr import placeholder
 from ..tensor import Tensor
+from ..tracing import stand_in
 from .program import Program, build
 
 
@@ -15,7 +17,8 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
     """Print how compiled code would compute `function(*args, **kwargs)`.
 
     Each phase is a loop over rows, which a backend runs a chunk at a time; in it are the fused
-    loop nests and the products of matrices, and what is folded up over the rows.
+    loop nests and the products of matrices, and what is folded up over the rows. Arguments are
+    taken as `jit` takes them: a number is an input, a bool or a string a fixed value.
 
     >>> import allumette_core as al
     >>> al.explain(lambda x: al.sum(al.exp(x) * 2), al.ones((1000, 3)))
@@ -30,11 +33,9 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
 
 def _program(function: Callable[..., Any], args: Any, kwargs: Any) -> Program:
     leaves, structure = tree.flatten((args, kwargs))
-    stood, inputs = [], []
-    for leaf in leaves:
-        tensor = leaf if isinstance(leaf, Tensor) else from_array(leaf)
-        inputs.append(placeholder(tensor.shape, tensor.dtype, None))
-        stood.append(Tensor(inputs[-1]))
+    arrays = (np.ndarray, np.generic)
+    stood = [stand_in(from_array(np.asarray(x)) if isinstance(x, arrays) else x) for x in leaves]
+    inputs = [x._node for x in stood if isinstance(x, Tensor)]
     args, kwargs = tree.unflatten(structure, stood)
     results = tree.leaves(function(*args, **kwargs))
     return build(inputs, [leaf._node for leaf in results if isinstance(leaf, Tensor)])[0]
