@@ -199,3 +199,15 @@ def test_special_pairs_are_those_of_c(name: str, dtype: str) -> None:
 def test_loops_are_vectorised(name: str, dtype: str) -> None:
     text = str(module(name, dtype))
     assert re.search(r"store <\d+ x (float|double)>", text), f"{name} runs one number at a time"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_angles_of_the_smallest_points(dtype: str) -> None:
+    """Products of subnormal numbers with what is below 1/2 are 0."""
+    tiny = np.finfo(dtype).smallest_subnormal
+    sides = np.array([0.0, -0.0, *(tiny * k for k in (1, -1, 2, 3, 10, 1e5)), 1.0], dtype)
+    y, x = (a.ravel() for a in np.meshgrid(sides, sides))
+    got = compiled("atan2", dtype)(y, x)
+    wanted = np.arctan2(y, x)
+    np.testing.assert_array_max_ulp(got, wanted, 3)
+    np.testing.assert_array_equal(np.signbit(got), np.signbit(wanted))

@@ -270,9 +270,11 @@ def _atan2_of(above: Real, x: Real) -> Real:
     infinite = above.equals(math.inf) & beside.equals(math.inf)
     above, beside = infinite.choose(1.0, above), infinite.choose(1.0, beside)
     beside = (above.equals(0.0) & beside.equals(0.0)).choose(1.0, beside)
-    # Keep the sum of two large numbers finite.
-    down = ((above > 2.0**1000) | (beside > 2.0**1000)).choose(2.0**-4, 1.0)
-    angle = _first_octants(above * down, beside * down)
+    # Keep the sum of two large numbers finite, and all digits of products of small ones.
+    small = (above < 2.0**-900) & (beside < 2.0**-900)
+    large = (above > 2.0**1000) | (beside > 2.0**1000)
+    scale = large.choose(2.0**-4, small.choose(2.0**100, 1.0))
+    angle = _first_octants(above * scale, beside * scale)
     left = x.const(1.0).signed_as(x) < 0.0
     angle = left.choose((HALF_PI - (angle * 0.5 - HALF_PI_LOW)) * 2.0, angle)
     return undefined.choose(math.nan, angle)
