@@ -39,8 +39,9 @@ def _erf(x: Array) -> Array:
 
 
 def _logistic(x: Array) -> Array:
-    small = np.exp(-np.abs(x))  # never overflows, so that large negative x keep their digits
-    return np.asarray(np.where(x < 0, small, 1) / (1 + small))
+    wide = x.astype(_wide(x), copy=False)
+    small = np.exp(-np.abs(wide))  # never overflows, so that large negative x keep their digits
+    return np.asarray(np.where(wide < 0, small, 1) / (1 + small)).astype(x.dtype, copy=False)
 
 
 def _pow(x: Array, y: Array) -> Array:
@@ -99,7 +100,7 @@ def _fold(
 
 # ---- reductions and scans ----------------------------------------------------------------------
 
-_BLOCK = 64  # rows added one after another, before blocks are added up: bounds rounding errors
+_BLOCK = 8  # rows added one after another, before pairs of sums are: bounds rounding errors
 
 
 def _over_windows(ufunc: np.ufunc, otherwise: Kernel) -> Kernel:
@@ -120,13 +121,28 @@ def _over_windows(ufunc: np.ufunc, otherwise: Kernel) -> Kernel:
 
 
 def _sum(x: Array, axes: Shape) -> Array:
-    dtype = x.dtype
-    while axes == (0,) and x.ndim > 1 and x.shape[0] > _BLOCK and x.dtype.kind == "f":
-        whole = x.shape[0] // _BLOCK * _BLOCK
-        blocks = x[:whole].reshape(-1, _BLOCK, *x.shape[1:]).sum(axis=1, dtype=_wide(x))
-        x = np.concatenate([blocks, x[whole:].sum(axis=0, dtype=_wide(x), keepdims=True)])
-    out: Array = np.sum(x, axis=axes, dtype=_wide(x))
+    dtype, wide = x.dtype, _wide(x)
+    if dtype.kind == "f":
+        # NumPy adds in pairs along the last axis only, where its elements are neighbours.
+        apart = [i for i in axes if i < x.ndim - 1 or x.strides[i] != x.itemsize]
+        for axis in apart if x.ndim > 1 else ():
+            x = _halved(x, axis, wide)
+    out: Array = np.sum(x, axis=axes, dtype=wide)
     return out.astype(dtype, copy=False)
+
+
+def _halved(x: Array, axis: int, wide: DType) -> Array:
+    """Partial sums of `x` along `axis`, at most `_BLOCK`: blocks are added up, then pairs."""
+    x = np.moveaxis(x, axis, 0)
+    if len(x) > _BLOCK**2:
+        whole = len(x) // _BLOCK * _BLOCK
+        blocks = x[:whole].reshape(-1, _BLOCK, *x.shape[1:]).sum(axis=1, dtype=wide)
+        x = np.concatenate([blocks, x[whole:].sum(axis=0, dtype=wide, keepdims=True)])
+    while len(x) > _BLOCK:
+        half = len(x) // 2
+        pairs = np.add(x[:half], x[half : 2 * half], dtype=wide)
+        x = np.concatenate([pairs, x[2 * half :]]) if len(x) % 2 else pairs
+    return np.moveaxis(x, 0, axis)
 
 
 def _prod(x: Array, axes: Shape) -> Array:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .. import expr
-from ..primitives import Primitive
+from .. import primitives as P
+from ..dtypes import DType, float16, float32
+from ..primitives import Kind, Primitive
 from .program import Instruction, Program, build
 
 
@@ -19,6 +21,10 @@ def replay(program: Program, emit: Callable[[Instruction, list[expr.Node]], expr
     return replace(made, repeats=program.repeats)
 
 
+def _cast(node: expr.Node, dtype: DType) -> expr.Node:
+    return expr.apply(P.cast, node, params=(dtype,))
+
+
 def lower(program: Program, native: Callable[[Primitive], bool]) -> Program:
     """`program` with each primitive that is not `native` decomposed, as far as that goes.
 
@@ -31,7 +37,11 @@ def lower(program: Program, native: Callable[[Primitive], bool]) -> Program:
         primitive, _, params = instruction
         if native(primitive) or primitive not in DECOMPOSITIONS:
             return expr.apply(primitive, *inputs, params=params)
-        return DECOMPOSITIONS[primitive](*map(Tensor, inputs), *params)._node
+        dtype = primitive.infer(inputs, params)[1]
+        if primitive.kind is Kind.ELEMENTWISE and dtype == float16:  # is rounded once, at the end
+            inputs = [_cast(x, float32) if x.dtype == float16 else x for x in inputs]
+        made = DECOMPOSITIONS[primitive](*map(Tensor, inputs), *params)._node
+        return made if made.dtype == dtype else _cast(made, dtype)
 
     def lacking(p: Program) -> bool:
         used = {instruction.primitive for instruction in p.instructions}

@@ -6,7 +6,6 @@ result; for what adds up (`SCALED`), at the sum of the magnitudes that were adde
 cancellation is not held against anyone. Reductions may lose more with the number of elements.
 """
 
-import math
 from collections.abc import Mapping
 
 from ..dtypes import DType
@@ -20,7 +19,7 @@ _ULP: Mapping[str, float] = {
 _HALF: Mapping[str, float] = dict.fromkeys(_ULP, 2.5)
 
 SCALED = frozenset({"sum", "cumsum", "dot_general", "fold", "scatter"})
-_STEPS = frozenset({"prod", "cumprod", "cumsum"})  # error grows as one rounding after another
+_STEPS = frozenset({"prod", "cumprod", "cumsum"})  # one rounding after another
 _DEPTH = frozenset({"sum", "dot_general", "fold", "scatter"})
 
 # Largest magnitude for which these are promised: reducing larger angles is not asked of a GPU.
@@ -37,8 +36,9 @@ def ulps(primitive: str, dtype: DType, terms: int = 1) -> float:
     if dtype.kind != "f":
         return 0.0
     if primitive in _STEPS:
-        # float16 is accumulated in float32, and rounded once.
-        return 1.0 if dtype.name == "float16" else 4 + 2 * math.sqrt(terms) + terms / 4
+        # Each of the roundings, in whatever order, is half a unit of its own result, which is at
+        # most one of the last. float16 is accumulated in float32, and rounded once.
+        return 1.0 if dtype.name == "float16" else max(1.0, terms - 1)
     if primitive in _DEPTH:
         return 1.0 if dtype.name == "float16" else 8.0
     table = _HALF if dtype.name == "float16" else _ULP
