@@ -16,6 +16,9 @@ from allumette_core.expr import Node
 from allumette_cpu.render import plan
 from allumette_cpu.runtime.bind import Bound
 from allumette_cpu.runtime.memory import Allocator, Frames
+from allumette_train import MLP, Adam
+from allumette_train.scoring import Totals
+from allumette_train.training import make_step
 from hypothesis import given, settings
 
 from .rendering import Array, make, program_of
@@ -185,3 +188,20 @@ def test_training_in_place_takes_less_memory() -> None:
         assert memory("seq").live_bytes == before
     assert [p[k]._node.buffer.ctypes.data for k in "ab"] == addresses
     np.testing.assert_allclose(p["a"].numpy(), 0.6, rtol=1e-6)
+
+
+def test_a_step_of_adam_keeps_its_parameters_and_moments_where_they_are() -> None:
+    optimizer = Adam(0.002)
+    network = MLP.init(al.random.key(0, "par"), (30, 40, 40, 10))
+    state, totals = optimizer.init(network), Totals.zero("par")
+    step = make_step(optimizer)
+    rng = np.random.default_rng(0)
+    x = al.asarray(rng.normal(size=(300, 30)).astype("f"), device="par")
+    y = al.asarray(rng.integers(0, 10, 300).astype("int32"), device="par")
+    seen = []
+    for _ in range(3):
+        network, state, totals = step(network, state, totals, x, y, None, 1.0)
+        leaves = al.tree.leaves((network, state.mean, state.square))
+        seen.append({leaf._node.buffer.ctypes.data for leaf in leaves})
+    assert seen[0] == seen[1] == seen[2]
+    assert len(seen[0]) == 18
