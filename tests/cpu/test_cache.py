@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from allumette_core.errors import BackendError
 from allumette_cpu.runtime import cache, machine
 
 NEGATE = """
@@ -119,7 +120,7 @@ define double @call_it(double %x) {
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only ELF files are looked into")
 def test_code_that_calls_what_is_not_there_is_refused(place: Path) -> None:
     code = machine.object_code(machine.optimised(MISSING))
-    with pytest.raises(ImportError, match="nowhere_to_be_found"):
+    with pytest.raises(BackendError, match="nowhere_to_be_found"):
         cache.loaded("missing", lambda: code)
     assert list(place.iterdir()) == []  # nor is it kept
     call = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)

@@ -49,7 +49,6 @@ class CpuBackend(OpBackend):
     def compile(self, program: Program, device: str) -> Executable:
         run = self.interpreter(program, device)
         literals = [number for number in run.blank if number is not None]
-
         products = any(i.primitive is dot_general for i in program.instructions)
 
         def eagerly(buffers: Sequence[Array]) -> list[Array]:

@@ -16,6 +16,8 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from allumette_core.errors import BackendError
+
 from .. import __version__
 from . import machine
 
@@ -63,7 +65,7 @@ def loaded(key: str, produce: Callable[[], bytes]) -> machine.Loaded:
 def _kept(entry: str) -> machine.Loaded | None:
     code = _read(entry)
     # What another version of a system library offered may be missing here.
-    with suppress(ImportError):
+    with suppress(BackendError):
         return None if code is None else machine.Loaded(code)
     return None
 

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 import llvmlite.binding as llvm
+from allumette_core.errors import BackendError
 
 _lock = threading.RLock()
 
@@ -84,7 +85,7 @@ class Loaded:
         """Load it.
 
         Raises:
-            ImportError: it calls a function that this process does not have.
+            BackendError: it calls a function that this process does not have.
         """
         with _lock:
             target_machine()
@@ -94,7 +95,7 @@ class Loaded:
             file = llvm.ObjectFileRef.from_data(code)
             missing = [name for name in _undefined(file) if llvm.address_of_symbol(name) is None]
             if missing:  # the linker would have the code jump to address 0
-                raise ImportError(f"compiled code needs {', '.join(missing)}, which is not here")
+                raise BackendError(f"compiled code needs {', '.join(missing)}, which is not here")
             self._engine.add_object_file(file)
             self._engine.finalize_object()
             _kept.append(self._engine)  # an address may be in use anywhere
