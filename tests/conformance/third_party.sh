@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A backend that is not ours, as its users meet it: wheels of core and of examples/allumette-torch in
-# a clean virtual environment, and the kit. PyTorch is a large download: CI runs this on its own.
+# a clean virtual environment, and the kit. PyTorch is a large download: only CI runs this.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
