@@ -1,4 +1,4 @@
-"""Level 4: random programs, as one program, eagerly and under jit; and training."""
+"""Level 4: random programs, as one program, eagerly, under jit and row by row; and training."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from .. import expr
+from ..autodiff.vmap import vmap
 from ..compiler.program import Instruction
 from ..convert import from_array
 from ..jit import jit
@@ -149,6 +150,22 @@ def _jitted(subject: Subject, graph: Graph, outputs: Sequence[int]) -> list[Resu
     return [[np.asarray(t) for t in function(tensors)] for _ in range(2)]
 
 
+def _streamed(subject: Subject, graph: Graph, outputs: Sequence[int]) -> list[Results]:
+    """As one of many rows, every other one of which is zeros: a backend that takes them piece by
+    piece must not mix them up."""
+
+    @jit
+    @vmap
+    def function(*tensors: Tensor) -> list[Tensor]:
+        made = _nodes(graph.steps, tensors)
+        return [made[i] for i in outputs]
+
+    rows = [from_array(repro.rows(x), subject.device) for x in graph.arrays]
+    made = [np.asarray(t) for t in function(*rows)]
+    return [list(results) for results in zip(*(m[::2] for m in made), strict=True)]
+
+
 _WAYS: Mapping[str, Way] = {
     "program": _as_program, "lazy": _lazily, "eager": _eagerly, "jit": _jitted,
+    "streamed": _streamed,
 }  # fmt: skip

@@ -27,6 +27,14 @@ def literal(x: Array) -> str:
     return f"np.ndarray({x.shape}, {x.dtype.name!r}, {raw}, {start - low}, {x.strides})"
 
 
+PAIRS = 33
+
+
+def rows(x: Array) -> Array:
+    """`x` in every other one of many rows; the rest are zeros."""
+    return np.stack([x, np.zeros_like(x)] * PAIRS)
+
+
 def step(instruction: Instruction) -> str:
     """An expression that gives the parts of `instruction`."""
     primitive, inputs, params = instruction
@@ -54,6 +62,9 @@ _BY_FUNCTION = (
 _GOT_BY_FUNCTION = (
     "[np.asarray(f(*[al.asarray(x, device={backend!r}) for x in inputs])) for _ in range(2)]"
 )
+_ROWS = f"inputs = [np.stack([x, np.zeros_like(x)] * {PAIRS}) for x in inputs]"
+_GOT_BY_ROWS = "np.asarray(f(*[al.asarray(x, device={backend!r}) for x in inputs]))[::2]"
+_WRAPPED = {"jit": ("f = al.jit(f)",), "streamed": (f"f = al.jit(al.vmap(f)); {_ROWS}",)}
 _IMPORTS_OF_PROGRAM = (
     "from allumette_core.backend.registry import open_backend",
     "from allumette_core.compiler.program import Aval, Instruction, Program",
@@ -77,6 +88,7 @@ def script(
     by_program = way == "program"
     body = _BY_PROGRAM if by_program else _BY_FUNCTION
     got = _GOT_BY_PROGRAM if by_program else _GOT_BY_FUNCTION
+    got = _GOT_BY_ROWS if way == "streamed" else got
     lines = [
         "import base64, zlib, numpy as np",
         "from numpy import array, dtype, inf, nan",
@@ -89,7 +101,7 @@ def script(
             if "evaluate" not in line or way == "eager"
         ),
         f"want = {literal(np.ascontiguousarray(wanted).reshape(wanted.shape))}",
-        *(["f = al.jit(f)"] if way == "jit" else []),
+        *_WRAPPED.get(way, ()),
         f"for got in {got.format(backend=backend)}:",
         f"    assert {_comparison(expected, is_float)}, (got, want)",
     ]
