@@ -107,3 +107,10 @@ def test_constants_are_made_where_they_are_used() -> None:
 @pytest.mark.parametrize("rows", [0, 1, 2])
 def test_any_number_of_rows(rows: int) -> None:
     phases(lambda x, w: al.sum(al.tanh(x @ w), axis=0), (rows, 8), (8, 9))
+
+
+def test_of_two_axes_that_would_do_the_longer_one_is_taken() -> None:
+    first, *_ = phases(lambda x, w: al.mean(al.relu(x @ w)), (ROWS, 30), (30, 64))
+    assert first.rows == ROWS
+    first, *_ = phases(lambda x, w: al.mean(al.relu(x @ w)), (64, 30), (30, ROWS))
+    assert first.rows == ROWS

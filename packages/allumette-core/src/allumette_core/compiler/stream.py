@@ -161,7 +161,8 @@ class Streaming:
         }
 
     def _best(self) -> tuple[list[Choice], list[int]]:
-        """The choices and levels under which the least has to be kept between phases.
+        """The choices and levels under which the least has to be kept between phases; of equals
+        those with the most rows, since what has none of them is read for every piece.
 
         Only classes that cover about as much work as any are tried as the first of all.
         """
@@ -172,12 +173,13 @@ class Streaming:
                 score[cls] = score.get(cls, 0.0) + work * min(1.0, self.rows[cls] / FEW_ROWS)
         ranked = sorted(score, key=lambda cls: -score[cls])
         tried = [cls for cls in ranked[:TRIED] if score[cls] > score[ranked[0]] / 2]
-        found: list[tuple[int, int, list[Choice], list[int]]] = []
+        found: list[tuple[int, int, int, list[Choice], list[int]]] = []
         for main in tried or (None,):
             choices = self._choose(score, main)
             levels = self._levels(choices)
-            found.append((self._kept(choices, levels), len(found), choices, levels))
-        _, _, choices, levels = min(found, key=lambda one: one[:2])
+            rows = 0 if main is None else self.rows[main]
+            found.append((self._kept(choices, levels), -rows, len(found), choices, levels))
+        *_, choices, levels = min(found, key=lambda one: one[:3])
         return choices, levels
 
     def _choose(self, score: dict[Axis, float], main: Axis | None) -> list[Choice]:
