@@ -133,6 +133,7 @@ JOBS: dict[str, Callable[..., Job]] = {
     "jax": jax_job,
     "allumette-seq": partial(allumette_job, device="seq"),
     "allumette-par": partial(allumette_job, device="par"),
+    "allumette-gpu": partial(allumette_job, device="gpu"),
 }
 
 
