@@ -96,9 +96,9 @@ class Emitter:
         """An address from the table of arguments."""
         return self.setup.inttoptr(self.word(ref), kind)
 
-    def slot(self, kind: Any) -> Value:
-        """Room for one value on the stack, which becomes a register."""
-        return self.setup.alloca(kind)
+    def slot(self, kind: Any, count: int = 1) -> Value:
+        """Room for values on the stack; a single one becomes a register."""
+        return self.setup.alloca(kind, constant(count) if count > 1 else None)
 
     # ---- memory
 

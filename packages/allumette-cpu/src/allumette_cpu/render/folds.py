@@ -1,20 +1,23 @@
 """Stores into which many points are folded: sums, products, extremes, scatters.
 
 Along the innermost loops that its target does not move in, a fold lives in a register. The target
-is then written **once**, if it moves in every loop further out; else it is updated turn by turn,
-from the identity. A fold over rows updates the accumulators of the block. Float sums there are in
-double precision, into which the sum of a piece of rows goes once: what is updated turn by turn is
-collected apart.
+is then written **once**, if it moves in every loop further out; else it is updated turn by turn.
+A fold over rows updates the accumulators of the block.
+
+Long float sums go in **pieces** into double precision: a register every `RUN` points, which its
+lanes share, and memory every `TURNS` turns. So no single-precision number is added to more than a
+few times, and the loops are as wide and as fast as single precision lets them be.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from allumette_core.compiler.schedule import Place, Store
 
-from ..scalars import Value, intrinsic, llvm_type, memory_type
+from ..scalars import F64, Value, intrinsic, llvm_type, memory_type
 from .casts import convert, number
 from .emit import ANY_ORDER, constant
 
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
 DType = np.dtype[Any]
 FLOAT64 = np.dtype("float64")
 SUMS = ("sum", "scatter")
+RUN = 256  # points: some sixteen for each lane, even of short vectors
+TURNS = 16
+FEW = 64  # turns: no more are added up in one piece
+LOCAL = 1 << 14  # sums that there is room for on the stack
 
 
 def accumulator(fold: str, dtype: DType) -> DType:
@@ -54,8 +61,10 @@ def combine(
         return builder.fadd(a, b, flags=flags) if floating else builder.add(a, b)
     if fold == "prod":
         return builder.fmul(a, b, flags=flags) if floating else builder.mul(a, b)
-    if floating:  # NaN if either is
-        return intrinsic(builder, f"{fold}imum", a, b)
+    if floating:  # NaN if either is; of two zeros it may be either one, as in NumPy
+        call = intrinsic(builder, f"{fold}imum", a, b)
+        call.fastmath.add("nsz")
+        return call
     if dtype.kind == "b":
         return builder.or_(a, b) if fold == "max" else builder.and_(a, b)
     return intrinsic(builder, f"{'s' if dtype.kind == 'i' else 'u'}{fold}", a, b)
@@ -71,7 +80,8 @@ class Fold:
         self.key = ("store", place)
         self.strides = nest.axes.strides[self.key]
         self.still = next((d for d, s in enumerate(reversed(self.strides)) if s), len(self.strides))
-        self.once = all(self.strides[: len(self.strides) - self.still])
+        self.moving = len(self.strides) - self.still  # loops outside of the register
+        self.once = all(self.strides[: self.moving])
         self.dtype = nest.terms[store.term].dtype
         self.scattered = store.extra is not None
         if self.scattered:  # every point has a target of its own
@@ -79,10 +89,37 @@ class Fold:
         over_rows = self.frame.place(store.access.value) is Place.FOLD
         result = self.frame.dtype(store.access.value)
         self.target = accumulator(self.kind, result) if over_rows else result
+        self.plain = self.once and store.fresh and not over_rows
+        floats = self.kind == "sum" and self.dtype.kind == "f"
+        run = nest.run if self.still == 1 else TURNS
+        self.wide = floats and self.still > 0 and nest.points(self.moving) > run
+        self.total = FLOAT64 if self.wide else self.dtype  # in the register
         self.apart = over_rows and self.target != self.dtype and not self.once
         self.memory = self.dtype if self.apart else self.target
-        self.plain = self.once and store.fresh and not over_rows
-        self.starts = self.apart or (store.fresh and not over_rows and not self.once)
+        self.turn, self.region = self._turn()
+        kept = floats and not over_rows and store.fresh and self.region >= 0 and self._is_long()
+        self.local = kept and self._room() <= LOCAL
+        self.pieced = self.apart or self.local
+        self.starts = store.fresh and not over_rows and not self.once and not self.pieced
+
+    def _turn(self) -> tuple[int, int]:
+        """The last loop outside of one that the target moves in, in which it stays; and the first
+        of all such loops if they are next to each other, else -1."""
+        stays = [level for level in range(self.moving) if not self.strides[level]]
+        if self.scattered or not stays:
+            return -1, -1
+        first, last = stays[0], stays[-1]
+        return last, first if len(stays) == last - first + 1 else -1
+
+    def _is_long(self) -> bool:
+        return self.nest.points(self.region) // self.nest.points(self.turn + 1) > FEW
+
+    def _inside(self) -> list[int]:
+        """The loops in which the target moves while it is updated turn by turn."""
+        return [x for x in range(self.turn + 1, self.moving) if self.strides[x]]
+
+    def _room(self) -> int:
+        return prod(self.nest.bound(level) for level in self._inside())
 
     # ---- around the whole nest
 
@@ -97,59 +134,94 @@ class Fold:
 
     def prepare(self) -> None:
         """Start from the identity where the loops update memory."""
-        self.first = self.nest.pointers[self.key]
         if self.starts:
-            with self._targets(self.first) as (pointer, *_):
+            levels = [level for level, stride in enumerate(self.strides) if stride]
+            with self._targets(levels) as (pointer, *_):
                 self._write(identity(self.kind, self.memory), pointer, self.memory)
 
-    def finish(self) -> None:
-        """Pass on what was collected apart."""
-        if not self.apart:
-            return
-        goal = self.emit.at(
-            self.frame.base(self.store.access.value),
-            constant(self.store.access.layout.offset), memory_type(self.target),
-        )  # fmt: skip
-        with self._targets(self.first, goal) as (source, pointer):
-            value = self._read(source, self.memory)
-            self._update(value, self.memory, pointer)
-
     @contextmanager
-    def _targets(self, *pointers: Value) -> Iterator[list[Value]]:
-        """Loops over every element of the target; the pointers are moved along."""
-        moved = list(pointers)
-        kinds = [memory_type(self.memory), memory_type(self.target)]
-        levels = [level for level, stride in enumerate(self.strides) if stride]
+    def _targets(self, levels: Sequence[int], goal: Value = None) -> Iterator[list[Value]]:
+        """Loops over the elements of the target along `levels`: a pointer to each, and to that in
+        double precision, the accumulators at `goal` or memory on the stack."""
+        moved, dense = self.nest.pointers[self.key], constant(0)
         with ExitStack() as stack:
             for level in levels:
                 last = level == levels[-1]
                 index = stack.enter_context(self.emit.loop(self.nest.count(level), parallel=last))
                 step = self.emit.mul_by(index, self.nest.stride(self.key, level))
-                moved = [self.emit.at(p, step, k) for p, k in zip(moved, kinds, strict=False)]
-            yield moved
+                moved = self.emit.at(moved, step, memory_type(self.memory))
+                dense = self.emit.add(self.emit.mul(dense, self.nest.bound(level)), index)
+                goal = None if goal is None else self.emit.at(goal, step, F64)
+            if goal is None and self.local:
+                goal = self.emit.at(self.sums, dense, F64)
+            yield [moved, goal]
 
-    # ---- around the loops that it is in a register for
+    # ---- around the loops in which memory is updated turn by turn, and around pieces of them
+
+    def open_region(self) -> None:
+        """Sums of pieces start at zero."""
+        self.sums = self.emit.slot(F64, self._room())
+        with self._targets(self._inside()) as (_, total):
+            self.emit.store(number(0, FLOAT64), total)
+
+    def open_piece(self) -> None:
+        with self._targets(self._inside()) as (pointer, _):
+            self._write(identity(self.kind, self.memory), pointer, self.memory)
+
+    def close_piece(self) -> None:
+        with self._targets(self._inside(), self._goal()) as (pointer, total):
+            self._update(self._read(pointer, self.memory), self.memory, total, FLOAT64)
+
+    def close_region(self) -> None:
+        with self._targets(self._inside()) as (pointer, total):
+            value = convert(self.emit.builder, self._read(total, FLOAT64), FLOAT64, self.memory)
+            self._write(value, pointer, self.memory)
+
+    def _goal(self) -> Value:
+        """The accumulator of a fold over rows that the loops outside have come to."""
+        if not self.apart:
+            return None
+        goal = self.emit.at(
+            self.frame.base(self.store.access.value), constant(self.store.access.layout.offset), F64
+        )
+        for level in range(self.turn):
+            if self.strides[level]:
+                step = self.nest.stride(self.key, level)
+                goal = self.emit.at(goal, self.emit.mul_by(self.nest.indices[level], step), F64)
+        return goal
+
+    # ---- around the loops that it is in a register for, and around runs of them
 
     def opens_at(self, level: int) -> bool:
-        return self.still > 0 and level == self.nest.depth - self.still
+        return self.still > 0 and level == self.moving
 
     def open(self) -> None:
-        start = identity(self.kind, self.dtype)
+        start = identity(self.kind, self.total)
         self.slot = self.emit.slot(start.type)
         self.emit.builder.store(start, self.slot)
 
-    def close(self) -> None:
-        value = self.emit.builder.load(self.slot, typ=llvm_type(self.dtype))
-        self._settle(value, self.nest.pointers[self.key])
+    def open_run(self) -> None:
+        self.whole, start = self.slot, identity(self.kind, self.dtype)
+        self.slot = self.emit.slot(start.type)
+        self.emit.builder.store(start, self.slot)
 
-    def _settle(self, value: Value, pointer: Value) -> None:
+    def close_run(self) -> None:
+        builder = self.emit.builder
+        value = builder.load(self.slot, typ=llvm_type(self.dtype))
+        self.slot = self.whole
+        old, new = builder.load(self.slot, typ=F64), convert(builder, value, self.dtype, FLOAT64)
+        builder.store(combine(builder, self.kind, FLOAT64, old, new, exact=True), self.slot)
+
+    def close(self) -> None:
+        value = self.emit.builder.load(self.slot, typ=llvm_type(self.total))
+        self._settle(value, self.total, self.nest.pointers[self.key])
+
+    def _settle(self, value: Value, dtype: DType, pointer: Value) -> None:
         """Write a partial result to the target."""
         if self.plain:
-            self._write(
-                convert(self.emit.builder, value, self.dtype, self.target), pointer, self.target
-            )
+            self._write(convert(self.emit.builder, value, dtype, self.target), pointer, self.target)
         else:
-            self._update(value, self.dtype, pointer, self.memory)
+            self._update(value, dtype, pointer, self.memory)
 
     # ---- at each point
 
@@ -161,7 +233,19 @@ class Fold:
             old = builder.load(self.slot, typ=value.type)
             builder.store(combine(builder, self.kind, self.dtype, old, value), self.slot)
         else:
-            self._settle(value, self.nest.pointers[self.key])
+            self._settle(value, self.dtype, self.nest.pointers[self.key])
+
+    def add_all(self, values: list[Value]) -> None:
+        """The values of several turns, in pairs."""
+        while len(values) > 1:
+            pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
+            values = [
+                combine(self.emit.builder, self.kind, self.dtype, *pair, exact=True)
+                if len(pair) > 1
+                else pair[0]
+                for pair in pairs
+            ]
+        self.add(values[0], None)
 
     def _scatter(self, value: Value, index: Value) -> None:
         """Update the slice that `index` picks; out of bounds nothing happens."""

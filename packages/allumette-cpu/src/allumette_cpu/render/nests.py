@@ -1,5 +1,6 @@
 """A nest of loops: every term at the outermost loop that it varies in, reductions in registers."""
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from llvmlite import ir
 from ..scalars import memory_type
 from .casts import convert
 from .emit import SHORT, Value, constant
-from .folds import Fold
+from .folds import RUN, TURNS, Fold
 from .order import ordered
 from .scalar import compute
 from .scans import Scan
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 DType = np.dtype[Any]
 INT64 = np.dtype("int64")
+TOGETHER = 8  # turns of a loop down columns that are one ...
+FEW_TERMS = 6  # ... of a nest that has no more terms than this
 Key = tuple[str, int]  # ("term", its number) or ("store", its place in the nest)
 
 
@@ -45,8 +48,13 @@ class NestWriter:
         self.depth = len(self.axes.sizes)
         self.pointers: dict[Key, Value] = {}
         self.values: dict[int, Value] = {}
+        self.indices: dict[int, Value] = {}  # of the loops being written
         self.depths = self._depths()
+        self.together = self._together()
+        self.turns = TURNS * self.together
+        self.run = self._run()
         self.folds = [_fold(self, i, store) for i, store in enumerate(nest.stores)]
+        self.sums = [fold for fold in self.folds if isinstance(fold, Fold)]
 
     def _depths(self) -> dict[int, int]:
         """How many loops each term is inside of: down to the last one that it varies in."""
@@ -62,40 +70,130 @@ class NestWriter:
     def write(self) -> None:
         for key, access in self.accesses.items():
             self.pointers[key] = self._start(key, access.value, access.layout)
-        folds = [fold for fold in self.folds if fold]
-        for fold in folds:
+        for fold in self.sums:
             fold.prepare()
         self._level(0)
-        for fold in folds:
-            fold.finish()
 
     def _level(self, level: int) -> None:
         """Everything that is done inside of `level` loops."""
-        for number, depth in self.depths.items():
-            if depth == level:
-                self.values[number] = self._term(("term", number), self.terms[number])
+        self._terms(level)
         if level == self.depth:
             for place, store in enumerate(self.nest.stores):
                 self._store(place, store)
             return
+        regions = [fold for fold in self.sums if fold.local and fold.region == level]
         opening = [fold for fold in self.folds if fold and fold.opens_at(level)]
+        for region in regions:
+            region.open_region()
         for fold in opening:
             fold.open()
-        with self._loop(level) as index:
-            outer = dict(self.pointers)
-            for key, strides in self.axes.strides.items():
-                if strides[level]:
-                    self.pointers[key] = self._moved(key, index, level)
-            self._level(level + 1)
-            self.pointers = outer
+        self._pieces(level)
         for fold in opening:
             fold.close()
+        for region in regions:
+            region.close_region()
 
-    def _loop(self, level: int) -> Any:
+    def _terms(self, depth: int) -> None:
+        """The terms that are inside of `depth` loops and no more."""
+        for number, own in self.depths.items():
+            if own == depth:
+                self.values[number] = self._term(("term", number), self.terms[number])
+
+    def _pieces(self, level: int) -> None:
+        """The loop at `level`, in pieces where sums are passed on after each."""
+        count, last = self.count(level), level == self.depth - 1
+        pieced = [fold for fold in self.sums if fold.pieced and fold.turn == level]
+        running = [fold for fold in self.sums if fold.wide and last]
+        size = self.turns if pieced else self.run
+        if not pieced and not running:
+            self._loop(level, constant(0), count)
+            return
+        with self.emit.loop(count, step=constant(size)) as start:
+            for fold in pieced:
+                fold.open_piece()
+            for fold in running:
+                fold.open_run()
+            self._loop(level, start, self.emit.least(self.emit.add(start, constant(size)), count))
+            for fold in running:
+                fold.close_run()
+            for fold in pieced:
+                fold.close_piece()
+
+    def _loop(self, level: int, start: Value, end: Value) -> None:
+        """The turns from `start` to `end` of the loop at `level`."""
+        if level == self.depth - 2 and self.together > 1:
+            builder, step = self.emit.builder, constant(self.together)
+            middle = builder.sub(end, builder.srem(builder.sub(end, start), step))
+            with self.emit.loop(middle, start, step) as index:
+                self._turns_together(level, index)
+            start = middle
         parallel = level == self.depth - 1 and not any(f and f.collides for f in self.folds)
-        fixed = level != self.axes.rows
-        short = fixed and self.axes.sizes[level] < SHORT
-        return self.emit.loop(self.count(level), parallel=parallel, short=short)
+        short = level != self.axes.rows and self.axes.sizes[level] < SHORT
+        with self.emit.loop(end, start, parallel=parallel, short=short) as index:
+            outer = dict(self.pointers)
+            self._move(level, index)
+            self._level(level + 1)
+            self.pointers = outer
+
+    def _move(self, level: int, index: Value) -> None:
+        self.indices[level] = index
+        for key, strides in self.axes.strides.items():
+            if strides[level]:
+                self.pointers[key] = self._moved(key, index, level)
+
+    def _turns_together(self, level: int, first: Value) -> None:
+        """Several turns of the last loop but one, point by point."""
+        outer, turns = dict(self.pointers), []
+        for turn in range(self.together):
+            self.pointers = dict(outer)
+            self._move(level, self.emit.add(first, constant(turn)))
+            self._terms(level + 1)
+            turns.append((self.pointers, dict(self.values)))
+        short = level + 1 != self.axes.rows and self.axes.sizes[level + 1] < SHORT
+        values: dict[int, list[Value]] = {place: [] for place, f in enumerate(self.folds) if f}
+        with self.emit.loop(self.count(level + 1), parallel=True, short=short) as index:
+            for pointers, terms in turns:
+                self.pointers, self.values = dict(pointers), dict(terms)
+                self._move(level + 1, index)
+                self._terms(level + 2)
+                for place, store in enumerate(self.nest.stores):
+                    if place in values:
+                        values[place].append(self.values[store.term])
+                    else:
+                        self._store(place, store)
+            for fold, found in zip(self.sums, values.values(), strict=True):
+                fold.add_all(found)
+        self.pointers = outer
+
+    def _together(self) -> int:
+        """How many turns of the last loop but one are one: sums down columns are then read and
+        written as much less often."""
+        folds = [s for s in self.nest.stores if s.fold]
+        strides = [self.axes.strides["store", i] for i, s in enumerate(self.nest.stores) if s.fold]
+        down = all(s[-1] and not s[-2] for s in strides) if self.depth > 1 else False
+        if (
+            not folds
+            or not down
+            or self.nest.order != ()
+            or any(s.extra is not None for s in folds)
+        ):
+            return 1
+        return TOGETHER if len(self.terms) <= FEW_TERMS else 1
+
+    def _run(self) -> int:
+        """The points of the innermost loop after which a sum is passed on: fewer if nothing is
+        read in order, as the loop then fills no vectors."""
+        steps = [abs(self.axes.strides[key][-1]) for key in self.accesses] if self.depth else []
+        return RUN if 1 in steps else TURNS
+
+    def bound(self, level: int) -> int:
+        """The most turns that a loop can have."""
+        rows = self.frame.sizes.rows.room if level == self.axes.rows else 1
+        return self.axes.sizes[level] * rows
+
+    def points(self, level: int) -> int:
+        """The most points that there can be inside of `level` loops."""
+        return prod(self.bound(inner) for inner in range(level, self.depth))
 
     def count(self, level: int) -> Value:
         """How often the loop turns."""

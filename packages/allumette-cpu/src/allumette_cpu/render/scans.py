@@ -28,12 +28,6 @@ class Scan:
         """The pointer that the nest moves along."""
         return self.emit.at(self.nest.frame.base(self.value), offset, memory_type(self.memory))
 
-    def prepare(self) -> None:
-        """Nothing: every element is written."""
-
-    def finish(self) -> None:
-        """Nothing: every element is written."""
-
     def opens_at(self, level: int) -> bool:
         return level == self.nest.depth - 1
 
