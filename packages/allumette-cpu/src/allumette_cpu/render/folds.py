@@ -61,10 +61,8 @@ def combine(
         return builder.fadd(a, b, flags=flags) if floating else builder.add(a, b)
     if fold == "prod":
         return builder.fmul(a, b, flags=flags) if floating else builder.mul(a, b)
-    if floating:  # NaN if either is; of two zeros it may be either one, as in NumPy
-        call = intrinsic(builder, f"{fold}imum", a, b)
-        call.fastmath.add("nsz")
-        return call
+    if floating:  # NaN if either is
+        return intrinsic(builder, f"{fold}imum", a, b)
     if dtype.kind == "b":
         return builder.or_(a, b) if fold == "max" else builder.and_(a, b)
     return intrinsic(builder, f"{'s' if dtype.kind == 'i' else 'u'}{fold}", a, b)
