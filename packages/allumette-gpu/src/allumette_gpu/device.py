@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from allumette_core.dtypes import DType
 from allumette_core.errors import BackendError, DeviceError
 from numpy.typing import NDArray
 
@@ -80,7 +79,8 @@ class Device:
     def upload(self, array: NDArray[Any]) -> GpuBuffer:
         """`array` on the device."""
         self.check_process()
-        buffer = GpuBuffer(self.pool, array.shape, array.dtype, self)
+        size = stored_bytes(array.size, array.dtype)
+        buffer = GpuBuffer(self.pool, size, array.shape, array.dtype, self)
         if array.size:
             with self.lock, self.errors("writing a value"):
                 self.raw.queue.write_buffer(buffer.block.raw, 0, to_stored(array))
@@ -99,10 +99,6 @@ class Device:
             self.counters.submits += 1
         stored = np.frombuffer(data, TYPES[buffer.dtype.name].host, count=size)
         return stored.astype(buffer.dtype, copy=False).reshape(buffer.shape)
-
-    def empty(self, shape: tuple[int, ...], dtype: DType) -> GpuBuffer:
-        """Room for a value."""
-        return GpuBuffer(self.pool, shape, dtype, self)
 
     # ---- code
 

@@ -11,7 +11,7 @@ from allumette_core.profile import recorders
 from . import native
 from .device import Device
 from .errors import DeviceLostError
-from .memory import Block, GpuBuffer
+from .memory import Block, GpuBuffer, Room
 from .plan.build import Plan
 from .wgsl.types import stored_bytes
 
@@ -28,14 +28,15 @@ class GpuExecutable:
         avals = [plan.program.avals[v] for v in plan.made]
         inputs = plan.program.avals[: plan.program.num_inputs]
         sizes = [stored_bytes(prod(a.shape), a.dtype) for a in (*inputs, *avals)]
-        self._made = list(zip(avals, sizes[len(inputs) :], strict=True))
+        self._made = list(zip(sizes[len(inputs) :], avals, strict=True))
         self._sizes = [max(n, 16) for n in (*sizes, *plan.temps)]
+        self._keeps = sum(plan.temps) <= _OWN_BYTES
         self._open(find())
 
     def _open(self, device: Device) -> None:
         """Compile the kernels on `device`."""
         self.device = device
-        self._temps: list[Block] = []
+        self._temps: list[Room] = []
         self._bound: OrderedDict[tuple[int, ...], native.Recorded] = OrderedDict()
         self._pipelines = [
             device.pipeline(s.dispatch.source, s.dispatch.name) for s in self.plan.steps
@@ -50,17 +51,12 @@ class GpuExecutable:
             if device is not self.device:
                 self._open(device)
             pool = device.pool
-            made = [GpuBuffer(pool, *aval, device, size) for aval, size in self._made]
+            made = [GpuBuffer(pool, size, *aval, device) for size, aval in self._made]
             if self.plan.steps:
-                temps = self._temps or [pool.take(size) for size in self.plan.temps]
-                try:
-                    self._run([b.block for b in buffers] + [b.block for b in made] + temps)
-                finally:
-                    if sum(self.plan.temps) <= _OWN_BYTES:
-                        self._temps = temps
-                    else:
-                        for block in reversed(temps):
-                            pool.give(block)
+                temps = self._temps or [Room(pool, size) for size in self.plan.temps]
+                self._run([room.block for room in (*buffers, *made, *temps)])
+                if self._keeps:
+                    self._temps = temps
         for recorder in recorders:
             recorder.executed(self._modes)
         every = [*buffers, *made]

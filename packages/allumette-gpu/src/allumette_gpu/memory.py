@@ -2,10 +2,10 @@
 
 import heapq
 import itertools
+import sys
 import threading
 from collections.abc import Callable
 from functools import lru_cache
-from math import prod
 from typing import Any
 
 from allumette_core.backend.spec import MemoryStats
@@ -14,7 +14,6 @@ from allumette_core.errors import BackendError
 from allumette_core.shapes import Shape
 
 from .errors import DeviceLostError, is_loss
-from .wgsl.types import stored_bytes
 
 _SMALLEST = 256
 _KEPT_BYTES = 1 << 28  # of free buffers; beyond that they go back to the driver
@@ -46,21 +45,29 @@ class Block:
         return self.serial < other.serial
 
 
-class GpuBuffer:
-    """A value on a device; its block goes back to the pool with it."""
+class Room:
+    """Memory on a device; its block goes back to the pool with it."""
 
-    __slots__ = ("__weakref__", "block", "device", "dtype", "pool", "shape")
+    __slots__ = ("__weakref__", "block", "pool")
 
-    def __init__(
-        self, pool: "Pool", shape: Shape, dtype: DType, device: Any, size: int | None = None
-    ) -> None:
-        self.pool, self.shape, self.dtype, self.device = pool, shape, dtype, device
-        self.block = pool.take(stored_bytes(prod(shape), dtype) if size is None else size)
+    def __init__(self, pool: "Pool", size: int) -> None:
+        self.pool = pool
+        self.block = pool.take(size)
 
-    def __del__(self) -> None:
+    def __del__(self, over: Callable[[], bool] = sys.is_finalizing) -> None:
         block = getattr(self, "block", None)
-        if block is not None:
+        if block is not None and not over():  # else the pool has lost what it works with
             self.pool.give(block)
+
+
+class GpuBuffer(Room):
+    """A value on a device, which takes `size` bytes there."""
+
+    __slots__ = ("device", "dtype", "shape")
+
+    def __init__(self, pool: "Pool", size: int, shape: Shape, dtype: DType, device: Any) -> None:
+        super().__init__(pool, size)
+        self.shape, self.dtype, self.device = shape, dtype, device
 
 
 class Pool:
