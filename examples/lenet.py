@@ -65,7 +65,12 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default=None, help="such as par, gpu or numpy")
     options = parser.parse_args()
-    data = read_data(options.data)
+    try:
+        data = read_data(options.data)
+    except (al.AllumetteError, OSError) as error:
+        parser.error(str(error))
+    if data.test is None or data.features.numbers[0].size != 28 * 28:
+        parser.error(f"{options.data}: images of 28 x 28 for training and for the test are needed")
     device = options.device or al.default_device()
     images = data.features.numbers.reshape(data.rows, -1)
     tests = al.tensor(data.test.features.numbers.reshape(data.test.rows, -1), device=device)
