@@ -267,6 +267,19 @@ def test_narrow_products(m: int, n: int) -> None:
     check(lambda x, y: make.dot_general(x, y, (0, 1), (1, 3), (), ()), a, b)
 
 
+@pytest.mark.parametrize("rows", [66, 3000])
+def test_every_row_has_a_product_of_its_own(rows: int) -> None:
+    a = numbers((rows, 5, 3))
+    check(lambda x: make.neg(make.neg(make.dot_general(x, x, (1,), (1,), (0,), (0,)))), a)
+    b = numbers((rows, 3, 6), seed=1)
+
+    def twice(x: Node, y: Node) -> Node:
+        inner = make.tanh(make.dot_general(x, y, (2,), (1,), (0,), (0,)))
+        return make.sum(make.dot_general(x, inner, (1,), (1,), (0,), (0,)), (0,))
+
+    check(twice, a, b, tolerance=3)
+
+
 def test_a_product_whose_rows_are_not_the_outermost_free_axis() -> None:
     a = numbers((5, 3, 70, 2))
     check(lambda x: make.tanh(make.tanh(make.dot_general(x, x, (0,), (0,), (), ()))), a)

@@ -103,9 +103,11 @@ def _column(x: Node, index: Shape) -> Node:
 def contract(fusion: "Fusion", value: int, instruction: Instruction) -> Contract:
     """The statement of a dot_general on operands in memory."""
     lhs, rhs = (fusion.access(i) for i in instruction.inputs)
-    out = Access(value, fusion.claim(value))
     flow = fusion.phase.flow(value)
     rows_of = (flow.out, *flow.ins) if flow else (None, None, None)
+    # Where each row has a product of its own, it is those that have to be in one piece.
+    apart = rows_of[0] is not None and rows_of[0] < len(instruction.params[2])
+    out = Access(value, fusion.claim(value, by_row=apart))
     accumulate = fusion.phase.folds(value)
     best, least = None, 0
     # Operands are copied only if that makes one product of many: the left, the right, both.

@@ -140,8 +140,8 @@ class Fusion:
 
     # ---- memory
 
-    def claim(self, value: int) -> Layout:
-        """Give `value` memory, which the caller then stores to."""
+    def claim(self, value: int, *, by_row: bool = False) -> Layout:
+        """Give `value` memory, which the caller then stores to; `by_row`, however narrow it is."""
         shape, dtype = self.avals[value]
         axis = self.phase.axis(value)
         if self.phase.folds(value):
@@ -150,7 +150,7 @@ class Fusion:
             place = Place.WHOLE
         else:
             place = Place.CHUNK
-        columns = place is Place.CHUNK and self.narrow
+        columns = place is Place.CHUNK and self.narrow and not by_row
         layout = _by_column(shape, axis) if columns else Layout.contiguous(shape)
         self.memory[value] = Memory(place, layout, dtype, axis is not None)
         self.term_of.pop(value, None)
