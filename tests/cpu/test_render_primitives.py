@@ -324,3 +324,16 @@ def test_empty_arrays() -> None:
 def test_scans_along_different_axes_are_loops_of_their_own() -> None:
     x = numbers((4, 5, 6))
     check(lambda a: [make.cummax(a, 1), make.cumsum(a, 2), make.argmax(a, (0,))], x)
+
+
+def test_a_view_that_the_host_reads_is_made() -> None:
+    """The reshape is a loop of its own, and nothing but a view of what it reads."""
+    x = numbers((15,))
+    check(lambda x: make.sort(make.reshape(x, (3, 5)), 0), x)
+    check(lambda x: make.argsort(make.reshape(make.neg(x), (5, 3)), 0), x)
+
+    def both(x: Node) -> list[Node]:
+        turned = make.reshape(x, (3, 5))
+        return [turned, make.sort(turned, 0), make.neg(turned)]
+
+    check(both, x)

@@ -160,7 +160,8 @@ def flattened(phase: Phase) -> Phase:
         if made is None:
             return phase
         inputs = tuple(numbers[i] for i in instruction.inputs)
-        if made.primitive is P.reshape and avals[inputs[0]].shape == made.params[0]:
+        same = made.primitive is P.reshape and avals[inputs[0]].shape == made.params[0]
+        if same and value not in program.outputs:
             numbers.append(inputs[0])
             continue
         numbers.append(len(avals))
