@@ -1,15 +1,23 @@
 """Faults of a whole backend: compilation, state between calls, threads, declarations."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from allumette_core.backend.reference import KERNELS
 from allumette_core.backend.spec import Buffer, Executable
 from allumette_core.compiler.program import Program
-from allumette_core.primitives import Primitive
 from faulty import Faulty, Make, wrapped
+from faulty_promises import (
+    ChangesTier,
+    Loosens,
+    Misnamed,
+    NoMemory,
+    OnHost,
+    Overpromises,
+    Untraced,
+    WrongIfJitted,
+)
 from faulty_transfers import (
     Canonical,
     InMemoryOrder,
@@ -42,6 +50,13 @@ def _swallows(program: Program, run: Executable, buffers: Sequence[Buffer]) -> l
         return run(buffers)
     except Exception:  # noqa: BLE001  that is the fault
         return [np.zeros((), np.float32) for _ in program.outputs]
+
+
+def _own_errors(program: Program, run: Executable, buffers: Sequence[Buffer]) -> list[Buffer]:
+    try:
+        return run(buffers)
+    except Exception as error:
+        raise KeyError(str(error)) from error
 
 
 def _writes_donated(program: Program, run: Executable, buffers: Sequence[Buffer]) -> list[Buffer]:
@@ -220,36 +235,6 @@ class HalfMade(Faulty):
         return found
 
 
-class OnHost(Faulty):
-    """Claims every primitive, and has none of them."""
-
-    @property
-    def kernels(self) -> Mapping[Primitive, Any]:
-        return {p: k for p, k in KERNELS.items() if p.name != "argsort"}
-
-
-class Untraced(Faulty):
-    def compile(self, program: Program, device: str) -> Executable:
-        def run(buffers: Sequence[Buffer]) -> list[Buffer]:
-            values = list(buffers)
-            with np.errstate(all="ignore"):
-                for primitive, inputs, params in program.instructions:
-                    values.append(KERNELS[primitive](*(values[i] for i in inputs), *params))
-            return [values[i] for i in program.outputs]
-
-        return run
-
-
-class Misnamed(Faulty):
-    def devices(self) -> Sequence[str]:
-        return (self.info.name, "cuda:0")
-
-
-class NoMemory(Faulty):
-    def memory(self, device: str) -> Any:
-        return 0
-
-
 def _tail(program: Program, run: Executable, buffers: Sequence[Buffer]) -> list[Buffer]:
     """The last element of what is not a multiple of four is not computed."""
     made = [np.array(x) for x in run(buffers)]
@@ -270,6 +255,7 @@ BACKEND_FAULTS: tuple[tuple[str, Make], ...] = (
     ("to_host gives scalars an axis", NoScalars),
     ("keeps every result it ever made", Leaks),
     ("swallows errors and answers zeros", wrapped(_swallows)),
+    ("raises errors of its own kind", wrapped(_own_errors)),
     ("writes to a donated input that is needed again", wrapped(_writes_donated)),
     ("writes to an input that was not donated", wrapped(_writes_inputs)),
     ("is wrong on the second call", SecondCall),
@@ -282,6 +268,10 @@ BACKEND_FAULTS: tuple[tuple[str, Make], ...] = (
     ("caches programs without their wiring", CacheWithoutInputs),
     ("gives an output once that was asked for twice", wrapped(_once)),
     ("rounds differently from run to run", Moody),
+    ("rounds otherwise from the eleventh call on", ChangesTier),
+    ("is wrong behind a view once it compiles", WrongIfJitted),
+    ("declares a tighter tolerance than it keeps", Overpromises),
+    ("declares a looser tolerance than is allowed", Loosens),
     ("is broken for good by one error", BrokenByError),
     ("keeps a lock when it is interrupted", LockedForGood),
     ("keeps half a program when it is interrupted", HalfMade),

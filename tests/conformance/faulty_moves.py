@@ -16,6 +16,7 @@ from wrongs import (
     only,
     race,
     short_dot,
+    streamed_dot,
     swapped_words,
 )
 
@@ -94,6 +95,7 @@ MOVES: tuple[tuple[str, str, Wrong], ...] = (
         lambda r, x, axis: r(x, 1 - axis) if x.ndim == 2 else r(x, axis),
     ),
     ("dot_general", "has a batch stride of 0", first_batch),
+    ("dot_general", "takes another row's right side when it streams many", streamed_dot),
     ("dot_general", "drops the last, incomplete tile", short_dot),
     ("dot_general", "adds float16 up in float16", narrow_dot),
     (

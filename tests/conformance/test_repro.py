@@ -85,55 +85,94 @@ PLUGIN = """
     from allumette_core.backend.reference import KERNELS, NumpyBackend
     from allumette_core.backend.spec import BackendInfo
 
-    INFO = BackendInfo("broken")
+    NAMES = ("positive", "inexact", "ordered", "reluctant", "fused", "short")
 
     class Broken(NumpyBackend):
-        info = INFO
-        kernels = {**KERNELS, P.tanh: lambda x: np.tanh(x) * x.dtype.type(1.001)}
+        def __init__(self, name):
+            self.info = BackendInfo(name)
 
         def devices(self):
-            return ("broken",)
+            return (self.info.name,)
+
+        @property
+        def kernels(self):
+            wrong = {
+                "inexact": {P.tanh: lambda x: np.tanh(x) * x.dtype.type(1.001)},
+                "reluctant": {P.le: np.less},
+                "short": {P.add: lambda a, b: np.add(a, b) * (np.arange(a.size) < 65535)
+                          if a.size > 65535 else np.add(a, b)},
+            }
+            return {**KERNELS, **wrong.get(self.info.name, {})}
+
+        def from_host(self, array, device):
+            if self.info.name == "positive" and array.dtype.kind == "f":
+                return np.where(array == 0, array.dtype.type(0), array)
+            if self.info.name == "ordered":
+                return array.ravel("K").reshape(array.shape).copy()
+            return super().from_host(array, device)
+
+        def compile(self, program, device):
+            run = super().compile(program, device)
+            names = {i.primitive.name for i in program.instructions}
+            if self.info.name == "fused" and {"mul", "sum"} <= names:
+                return lambda b: [x * 2 if x.dtype.kind == "f" else x for x in run(b)]
+            return run
 
     @hookimpl
     def allumette_backend():
-        return INFO
+        return [BackendInfo(name) for name in NAMES]
 
     @hookimpl
     def allumette_open(name):
-        return Broken()
+        return Broken(name)
 """
 
 
 @pytest.fixture
 def broken(tmp_path: Path) -> Path:
-    """A folder that is a site directory with a distribution, whose backend is called broken."""
+    """A folder that is a site directory with a distribution, each of whose backends is broken."""
     (tmp_path / "broken_plugin.py").write_text(textwrap.dedent(PLUGIN))
     info = tmp_path / "broken_plugin-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugin\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[allumette.backends.v1]\nbroken = broken_plugin\n")
+    names = ("positive", "inexact", "ordered", "reluctant", "fused", "short")
+    points = "".join(f"{name} = broken_plugin\n" for name in names)
+    (info / "entry_points.txt").write_text(f"[allumette.backends.v1]\n{points}")
     return tmp_path
 
 
-def test_the_printed_script_fails_when_it_is_pasted_and_run(broken: Path) -> None:
+BROKEN = [
+    ("positive", "L0-transfer-float32"), ("inexact", "L1-tanh-float32"),
+    ("ordered", "L2-sub-host-transposed"), ("inexact", "L2-tanh-view-chain"),
+    ("inexact", "L3-tanh-reference"), ("inexact", "L3-tanh-differences"),
+    ("reluctant", "L3-at-relu"), ("fused", "L4-program-12"), ("fused", "L4-streamed-12"),
+    ("fused", "L4-training"), ("short", "L5-add-70001"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "check"), BROKEN)
+def test_the_printed_script_fails_when_it_is_pasted_and_run(
+    name: str, check: str, broken: Path
+) -> None:
     environment = {"PYTHONPATH": str(broken), "PATH": ""}
-    command = [
-        *(sys.executable, "-m", "allumette_core", "conform", "broken"),
-        "-k",
-        "L1-tanh-float32",
-    ]
-    command += ["--level", "L1", "--report", str(broken / "out")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *arguments]
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, cwd=broken
+        )
+
+    done = python("-m", "allumette_core", "conform", name, "-k", check, "--report", "out")
     assert done.returncode == 1, done.stdout + done.stderr
-    scripts = list((broken / "out" / "broken").glob("repro-L1-tanh-float32*.py"))
+    scripts = sorted((broken / "out" / name).glob(f"repro-{check}*.py"))
     assert scripts
-    assert scripts[0].read_text() in done.stdout.replace("\r", "")
-    again = subprocess.run(
-        [sys.executable, str(scripts[0])],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    for script in scripts:
+        text = script.read_text()
+        assert text in done.stdout.replace("\r", "")
+        assert len(text.splitlines()) <= 15
+    again = python(str(script))
     assert again.returncode == 1
-    assert "AssertionError" in again.stderr
+    assert "AssertionError" in again.stderr or "GradientError" in again.stderr, again.stderr
+    script.write_text(text.replace(repr(name), "'numpy'"))
+    right = python(str(script))
+    assert right.returncode == 0, right.stderr

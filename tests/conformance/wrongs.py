@@ -98,6 +98,13 @@ def first_batch(right: Wrong, a: Array, b: Array, ac: Any, bc: Any, ab: Any, bb:
     return right(a, b, ac, bc, ab, bb)
 
 
+def streamed_dot(right: Wrong, a: Array, b: Array, ac: Any, bc: Any, ab: Any, bb: Any) -> Any:
+    """Of many batches, b is taken for the place in a piece of 32 and not for the row."""
+    if bb and b.shape[bb[0]] >= 64:
+        b = np.take(b, np.arange(b.shape[bb[0]]) % 32, bb[0])
+    return right(a, b, ac, bc, ab, bb)
+
+
 def short_dot(right: Wrong, a: Array, b: Array, ac: Any, bc: Any, *batch: Any) -> Any:
     """Loses what is left after whole tiles of 32."""
     if len(ac) == 1 and a.shape[ac[0]] > 32:

@@ -99,6 +99,12 @@ def test_scatter_sets_and_drops() -> None:
     assert added.tolist() == [[4, 4]]
 
 
+def test_booleans_are_set_and_not_added() -> None:
+    assert al.scatter([True, True], [1], [False]).tolist() == [True, False]
+    with pytest.raises(al.DTypeError, match="numbers, got bool"):
+        al.index_add([True, True], [1], [True])
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_adding_up_keeps_its_accuracy(dtype: Any) -> None:
     got = al.index_add(np.zeros(1, dtype), np.zeros(4000, int), np.full(4000, 0.1, dtype))

@@ -192,11 +192,11 @@ alias = _row("alias", Kind.ELEMENTWISE, 1, "tag", lambda ins, p: (ins[0].shape, 
 # ---- views, and what only moves data -----------------------------------------------------------
 
 
-def _moved(name: str, params: str, rule: Callable[..., Shape], kind: Kind = Kind.VIEW) -> Primitive:
+def _moved(name: str, params: str, rule: Callable[..., Shape]) -> Primitive:
     def infer(inputs: Sequence[Typed], params: Params) -> Inferred:
         return rule(inputs[0].shape, *params), inputs[0].dtype
 
-    return _row(name, kind, 1, params, infer)
+    return _row(name, Kind.VIEW, 1, params, infer)
 
 
 def _infer_pad(inputs: Sequence[Typed], params: Params) -> Inferred:
@@ -219,8 +219,6 @@ slice_ = _moved("slice", "starts stops steps", shapes.slice_)
 flip = _moved("flip", "axes", shapes.flip)
 # Sliding windows: each of `axes` counts windows, and their elements are the last axes.
 windows = _moved("windows", "axes sizes strides dilations", shapes.windows)
-# The transpose of windows: adds overlapping windows up into an array of `shape`.
-fold = _moved("fold", "axes sizes strides dilations shape", shapes.fold, Kind.INDEX)
 # lo and hi elements around, and `interior` ones between neighbours, all of the scalar value.
 pad = _row("pad", Kind.VIEW, 2, "lo hi interior", _infer_pad)
 concat = _row("concat", Kind.VIEW, None, "axis", _infer_concat)
@@ -255,6 +253,8 @@ sum_ = _along("sum", Kind.REDUCE, "axes", shapes.reduce, NUMERIC)
 prod = _along("prod", Kind.REDUCE, "axes", shapes.reduce, NUMERIC)
 max_ = _along("max", Kind.REDUCE, "axes", shapes.reduce, needs_elements=True)
 min_ = _along("min", Kind.REDUCE, "axes", shapes.reduce, needs_elements=True)
+# The transpose of windows: adds overlapping windows up into an array of `shape`.
+fold = _along("fold", Kind.INDEX, "axes sizes strides dilations shape", shapes.fold, NUMERIC)
 # The first of equals; the first NaN if there is one.
 argmax = _along("argmax", Kind.REDUCE, "axes", shapes.reduce, ALL, DEFAULT_INT, True)
 argmin = _along("argmin", Kind.REDUCE, "axes", shapes.reduce, ALL, DEFAULT_INT, True)
@@ -290,8 +290,10 @@ def _infer_gather(inputs: Sequence[Typed], params: Params) -> Inferred:
 
 
 def _infer_scatter(inputs: Sequence[Typed], params: Params) -> Inferred:
-    (x, indices, updates), (axis, _) = inputs, params
+    (x, indices, updates), (axis, mode) = inputs, params
     _need_integer_indices("scatter", indices)
+    if mode == "add" and x.dtype == bool_:
+        raise _refuse_dtypes("scatter: mode 'add'", inputs[:1], NUMERIC)
     wanted = x.shape[:axis] + indices.shape + x.shape[axis + 1 :]
     if updates.shape != wanted or updates.dtype != x.dtype:
         raise ShapeError(

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..compiler.decompose import lower
 from ..compiler.program import Instruction, Program
+from ..errors import AllumetteError, BackendError
 from ..primitives import Primitive, full
 from ..profile import recorders
 from .spec import Backend, Buffer, Executable
@@ -20,7 +21,8 @@ class OpBackend(Backend):
     A kernel is called as `kernel(*buffers, *params)` and returns a new buffer (or a view of an
     input: nobody writes to a buffer after it is made). What `kernels` lacks is decomposed into
     smaller primitives where it can be, else it runs on the host reference, counted as 'fallback';
-    so does what takes or gives a dtype that `native_dtypes` of the capabilities leaves out.
+    so does what takes or gives a dtype that `native_dtypes` of the capabilities leaves out. What a
+    kernel raises becomes a `BackendError` that names the primitive, but for MemoryError.
     """
 
     @property
@@ -78,6 +80,7 @@ class Interpreter:
 
     def __init__(self, program: Program, kernels: Sequence[tuple[Kernel, str]]) -> None:
         self.outputs = program.outputs
+        self.names = [i.primitive.name for i in program.instructions]
         self.blank: list[Buffer] = [
             kernel(*i.params) if _is_literal(i) else None
             for i, (kernel, _) in zip(program.instructions, kernels, strict=True)
@@ -97,10 +100,17 @@ class Interpreter:
 
     def __call__(self, buffers: Sequence[Buffer]) -> list[Buffer]:
         values = [*buffers, *self.blank]
-        for kernel, inputs, params, out, dying in self.steps:
-            values[out] = kernel(*[values[i] for i in inputs], *params)
-            for i in dying:
-                values[i] = None
+        out = len(buffers)
+        try:
+            for kernel, inputs, params, out, dying in self.steps:
+                values[out] = kernel(*[values[i] for i in inputs], *params)
+                for i in dying:
+                    values[i] = None
+        except (AllumetteError, MemoryError):
+            raise
+        except Exception as error:
+            name = self.names[out - len(buffers)]
+            raise BackendError(f"{name} failed: {type(error).__name__}: {error}") from error
         for recorder in recorders:
             recorder.executed(self.modes)
         return [values[i] for i in self.outputs]

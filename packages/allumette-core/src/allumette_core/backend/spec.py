@@ -6,7 +6,7 @@ The major version of the contract is in the name of the entry-point group,
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -51,7 +51,7 @@ class Capabilities:
     max_elements: int | None = None
     """Largest number of elements of one value; None: what memory holds."""
     deterministic: bool = True
-    """The same program on the same inputs gives the same bits, run after run."""
+    """A program gives the same bits on every use; without it, results within the tolerances."""
     nan_inf: bool = True
     """NaN and infinities behave as IEEE 754 says."""
     subnormals: bool = True
@@ -62,6 +62,9 @@ class Capabilities:
     """Two threads may run programs at the same time."""
     donation: bool = False
     """Donated inputs are overwritten, so that they save memory."""
+    max_ulp: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """How far off a primitive is at most, by its name, where that is less than the contract allows.
+    More cannot be declared."""
 
     def supports(self, dtype: object) -> bool:
         """Whether values of `dtype` (a name or `np.dtype`) are declared."""
@@ -135,7 +138,14 @@ class Backend(ABC):
     def compile(self, program: "Program", device: str) -> Executable:
         """Something that runs `program` on buffers of `device`, safe to call more than once.
 
-        May overwrite the buffers of `program.donated`, and no others.
+        May overwrite the buffers of `program.donated`, and no others. A program gives the same bits
+        on every use: on each call, and when it is compiled again. Other programs for the same
+        arithmetic may round otherwise, within the tolerances, so what is jitted need not agree bit
+        for bit with the same operations one by one.
+
+        Raises:
+            AllumetteError: here or when it is called: `BackendError` if the device or a kernel
+                fails; or Python's MemoryError. The backend works on after either.
         """
 
     @abstractmethod

@@ -1,7 +1,7 @@
 """A case: one primitive on given arrays, and the program that computes it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..backend.reference import KERNELS
@@ -15,12 +15,16 @@ View = tuple[int, str, Params]
 
 @dataclass(frozen=True)
 class Case:
-    """`primitive(*arrays, *params)`, each array first taken through its `views`, in order."""
+    """`primitive(*arrays, *params)`, each array first taken through its `views`, in order.
+
+    With `repeats`, the program is said to be jitted: some backends compile no other at once.
+    """
 
     primitive: Primitive
     arrays: tuple[Array, ...]
     params: Params = ()
     views: tuple[View, ...] = field(default=())
+    repeats: bool = False
 
     def instructions(self) -> tuple[Instruction, ...]:
         """The views, then the primitive."""
@@ -33,7 +37,7 @@ class Case:
 
     def program(self) -> Program:
         """One output: the primitive's."""
-        return program_of(self.arrays, self.instructions())
+        return replace(program_of(self.arrays, self.instructions()), repeats=self.repeats)
 
     def operands(self) -> list[Array]:
         """What the primitive itself is given."""
@@ -42,12 +46,21 @@ class Case:
             values[operand] = KERNELS[PRIMITIVES[name]](values[operand], *params)
         return values
 
+    @property
+    def rank(self) -> int:
+        """The axes of the operand that has the most."""
+        return max((x.ndim for x in self.arrays), default=0)
+
     def __str__(self) -> str:
         views = [f"{name} of operand {operand}" for operand, name, _ in self.views]
         shapes = ", ".join(f"{x.dtype}{list(x.shape)}" for x in self.arrays)
         named = zip(self.primitive.params, self.params, strict=True)
         given = "".join(f", {name}={value}" for name, value in named)
-        return f"{self.primitive.name}({shapes}{given})" + "".join(f" after {v}" for v in views)
+        return (
+            f"{self.primitive.name}({shapes}{given})"
+            + "".join(f" after {v}" for v in views)
+            + ", jitted" * self.repeats
+        )
 
 
 def program_of(

@@ -22,7 +22,6 @@ _BENDS = (
     *(1e-8, 1e-4, 0.1, 0.3, 0.9, 0.99, 0.9999, 1.0001, 1.5707964, 3.1415927, 4.5, 9.0, 11.0, 16.0),
     *(17.0, 20.0, 65.0, 87.0, 88.5, 89.0, 95.0, 103.0, 104.0, 700.0, 709.5, 720.0, 745.0),
 )
-_MEANINGLESS = frozenset({("fold", "bool")})  # adding up booleans
 _ANGLES = frozenset({"sin", "cos", "tan"})
 
 
@@ -32,8 +31,6 @@ def cases(primitive: Primitive, dtype: DType, source: Source) -> list[Case]:
 
 
 def _each(primitive: Primitive, dtype: DType, source: Source) -> Iterator[Case]:
-    if (primitive.name, dtype.name) in _MEANINGLESS:
-        return
     try:
         for case in _KINDS.get(primitive.name, _general)(primitive, dtype, source):
             if _is_allowed(case, source):

@@ -42,6 +42,13 @@ class Graph:
     rough: list[bool] = field(default_factory=list)
     dtypes: list[DType] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, arrays: list[Array]) -> "Graph":
+        """The inputs alone."""
+        graph = cls(arrays, rough=[False] * len(arrays), dtypes=[x.dtype for x in arrays])
+        graph.values = [x.astype(float64) if x.dtype.kind == "f" else x for x in arrays]
+        return graph
+
     def add(self, name: str, inputs: Sequence[int], params: Params = ()) -> bool:
         """Append a step, unless its inputs or its result are not what the module promises."""
         step = Instruction(PRIMITIVES[name], tuple(inputs), params)
@@ -147,8 +154,7 @@ def graphs(draw: st.DrawFn, most: int) -> Graph:
     shapes = {"row": (columns,), "column": (rows, 1), "turned": (columns, rows), "flat": (rows,)}
     for name in draw(st.lists(st.sampled_from(sorted(shapes)), max_size=3)):
         arrays.append(exact(draw(st.sampled_from((float32, int32, bool_))), shapes[name], rng))
-    graph = Graph(arrays, rough=[False] * len(arrays), dtypes=[x.dtype for x in arrays])
-    graph.values = [x.astype(float64) if x.dtype.kind == "f" else x for x in arrays]
+    graph = Graph.of(arrays)
     for _ in range(draw(st.integers(2, most))):
         # What was drawn may not fit; a few tries keep programs about as long as was drawn.
         next(filter(None, (grow(draw, graph) for _ in range(_TRIES))), None)

@@ -10,10 +10,11 @@ from ..compiler.program import Instruction
 from ..dtypes import ALL, DType
 from ..primitives import PRIMITIVES
 from ..shapes import Shape
-from . import values
+from . import scripts, values
 from .case import program_of
 from .check import Check, Fault
 from .subject import Subject
+from .tolerance import ulps
 from .values import Array
 
 _SHAPES: tuple[Shape, ...] = (*values.SHAPES, (65_537,), (1025, 65))
@@ -40,20 +41,21 @@ def _transfer(
     def body(subject: Subject) -> None:
         x = make(subject)
         (back,) = subject.download(subject.upload([x]))
-        same_bits(back, x, "from_host, then to_host")
+        same_bits(back, x, "from_host, then to_host", scripts.transfer(subject.name, x))
 
     return Check(0, name, body, dtype=dtype.name if dtype else "", needs=needs)
 
 
-def same_bits(got: Array, wanted: Array, what: str) -> None:
+def same_bits(got: Array, wanted: Array, what: str, repro: str = "") -> None:
     """Fault unless both arrays are equal in shape, dtype and bits."""
     if (got.shape, got.dtype) != (wanted.shape, wanted.dtype):
         raise Fault(
             f"{what}: {wanted.dtype} of shape {wanted.shape} became {got.dtype} of shape "
-            f"{got.shape}"
+            f"{got.shape}",
+            repro,
         )
     if got.tobytes() != np.ascontiguousarray(wanted).tobytes():
-        raise Fault(f"{what}: the values differ: {got} for {wanted}")
+        raise Fault(f"{what}: the values differ: {got} for {wanted}", repro)
 
 
 def _hot(dtype: DType) -> Callable[[Subject], Array]:
@@ -86,9 +88,13 @@ def _devices(subject: Subject) -> None:
 
 def _declaration(subject: Subject) -> None:
     c = subject.capabilities
-    wrong = set(c.dtypes) - {d.name for d in ALL} | set(c.native or ()) - set(PRIMITIVES)
+    primitives = {*(c.native or ()), *c.max_ulp}
+    wrong = set(c.dtypes) - {d.name for d in ALL} | primitives - set(PRIMITIVES)
     if wrong:
         raise Fault(f"capabilities name {sorted(wrong)}, which do not exist")
+    loose = [name for name, most in c.max_ulp.items() if most > ulps(name, np.dtype("float32"))]
+    if loose:
+        raise Fault(f"max_ulp allows more than the contract does for {sorted(loose)}")
     if not {"bool", "int32"} <= c.dtypes:
         raise Fault("bool and int32, the dtypes of comparisons and indices, must be declared")
 

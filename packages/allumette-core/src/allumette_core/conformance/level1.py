@@ -1,11 +1,13 @@
 """Level 1: every primitive in every dtype, on hot spots, in every shape of the tables."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from ..dtypes import ALL, FLOATS, DType
 from ..primitives import Kind, Primitive
+from .case import Case
 from .cases import TRIED, cases, takes
 from .check import Check, Measure
 from .running import run_cases
@@ -34,9 +36,17 @@ def checks() -> list[Check]:
     return made + [_special(p, d, need) for p, d in special for need in ("nan_inf", "subnormals")]
 
 
+def most_axes(made: Sequence[Case]) -> list[Case]:
+    """The first of `made` that has as many axes as any."""
+    return sorted(made, key=lambda case: -case.rank)[:1]
+
+
 def _check(primitive: Primitive, dtype: DType) -> Check:
     def body(subject: Subject) -> Measure:
-        return run_cases(subject, cases(primitive, dtype, source(subject, primitive, dtype)))
+        made = cases(primitive, dtype, source(subject, primitive, dtype))
+        if subject.full:
+            made += [replace(case, repeats=True) for case in (*made[:1], *most_axes(made))]
+        return run_cases(subject, made)
 
     name = f"{primitive.name}-{dtype.name}"
     return Check(1, name, body, primitive.name, dtype.name, (dtype.name, *_result(primitive)))

@@ -1,7 +1,7 @@
 """Level 2: layouts. Every primitive on host arrays that lie oddly in memory, and behind views."""
 
 from collections.abc import Callable, Mapping
-from itertools import islice
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from . import values
 from .case import Case, View
 from .cases import TRIED, cases, takes
 from .check import Check, Measure
-from .level1 import source
+from .level1 import most_axes, source
 from .running import run_cases
 from .subject import Subject
 from .values import Array
@@ -46,7 +46,10 @@ def _check(primitive: Primitive, dtype: DType, layout: str, rearrange: Rearrange
         wanted = [c for c in drawn if 0 < max(x.size for x in c.arrays) <= 5_000]
         # A few that differ in shape; all of them in a full run.
         step = 1 if subject.full else max(1, len(wanted) // 4)
-        return run_cases(subject, map(rearrange, islice(wanted, 0, None, step)))
+        chosen = wanted[::step]
+        if layout.startswith("view"):
+            chosen += [replace(case, repeats=True) for case in most_axes(chosen)]
+        return run_cases(subject, map(rearrange, chosen))
 
     name = f"{primitive.name}-{layout}"
     return Check(2, name, body, primitive.name, dtype.name, (dtype.name,))
@@ -56,7 +59,7 @@ def _on_host(layout: str) -> Rearranged:
     def rearranged(case: Case) -> Case:
         lay = values.HOST_LAYOUTS[layout]
         arrays = tuple(lay(x) if _may(case, i) else x for i, x in enumerate(case.arrays))
-        return Case(case.primitive, arrays, case.params)
+        return replace(case, arrays=arrays)
 
     return rearranged
 
@@ -119,6 +122,6 @@ def _behind(name: str) -> Rearranged:
             if x.ndim:
                 arrays[i], steps = _VIEWS[name](x)
                 views += [(i, primitive, params) for primitive, params in steps]
-        return Case(case.primitive, tuple(arrays), case.params, tuple(views))
+        return replace(case, arrays=tuple(arrays), views=tuple(views))
 
     return rearranged

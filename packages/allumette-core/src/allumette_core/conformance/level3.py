@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -11,8 +10,10 @@ from ..autodiff.check import check_grads
 from ..autodiff.rules import RULES, bind
 from ..autodiff.transforms import grad, jvp, vjp
 from ..dtypes import DType, float32, float64
+from ..errors import GradientError
 from ..primitives import Kind, Primitive
 from ..tensor import Tensor
+from . import scripts
 from .case import Case
 from .cases import cases
 from .check import Check, Fault
@@ -56,8 +57,13 @@ _FLOAT32 = ("float32", "int32", "bool")
 def _differences(primitive: Primitive, subject: Subject) -> None:
     for case in _smooth(primitive, float64, subject, 3 if subject.full else 2):
         function, arguments = _function(case, subject.device)
-        seed = int(subject.rng(str(case)).integers(2**31))
-        check_grads(function, arguments, order=2 if subject.full else 1, seed=seed)
+        order, seed = 2 if subject.full else 1, int(subject.rng(str(case)).integers(2**31))
+        try:
+            check_grads(function, arguments, order=order, seed=seed)
+        except GradientError as error:
+            again = f"al.check_grads(f, floats, order={order}, seed={seed})"
+            repro = scripts.derivative(case, subject.device, [again])
+            raise Fault(f"{case}: {error}", repro) from error
 
 
 def _against_reference(primitive: Primitive, subject: Subject) -> None:
@@ -70,20 +76,24 @@ def _against_reference(primitive: Primitive, subject: Subject) -> None:
         got = _derivatives(case, subject.device, tangents, cotangent)
         wide = Case(primitive, tuple(map(_widened, case.arrays)), case.params)
         wanted = _derivatives(wide, REFERENCE, list(map(_widened, tangents)), _widened(cotangent))
-        for what, one, other in zip(("jvp", *["vjp"] * len(floats)), got, wanted, strict=True):
-            near(one, other, f"{what} of {case}")
+        ways = [("jvp(f, tuple(floats), tuple(along))[1]", tangents)]
+        ways += [(f"vjp(f, *floats)[1](*along)[{i}]", [cotangent]) for i in range(len(floats))]
+        for (text, along), one, other in zip(ways, got, wanted, strict=True):
+            script = partial(scripts.product, case, subject.device, text, along)
+            near(one, other, f"{text[:3]} of {case}", script)
 
 
-def near(got: Array, wanted: Array, what: str, ulp: float = _ULP) -> None:
-    """Fault unless `got` is within `ulp` units of the largest finite element of `wanted`."""
+def near(got: Array, wanted: Array, what: str, script: Callable[[Array, float], str]) -> None:
+    """Fault unless `got` is within a few units of the largest finite element of `wanted`; `script`
+    shows it, given what is wanted and how far off that may be."""
     finite = np.isfinite(wanted)
     size = max(1e-6, float(np.max(np.abs(wanted[finite]), initial=0)))
     with np.errstate(all="ignore"):
         error = np.where(finite, np.abs(got.astype(np.float64) - wanted), 0)
         strange = np.where(finite, False, ~((got == wanted) | (np.isnan(got) & np.isnan(wanted))))
-    limit = ulp * float(np.finfo(np.float32).eps) * size
+    limit = _ULP * float(np.finfo(np.float32).eps) * size
     if got.shape != wanted.shape or strange.any() or not (error <= limit).all():
-        raise Fault(f"{what}: got {got}, not {wanted}")
+        raise Fault(f"{what}: got {got}, not {wanted}", script(wanted, limit))
 
 
 def _derivatives(case: Case, device: str, tangents: list[Array], cotangent: Array) -> list[Array]:
@@ -143,30 +153,33 @@ def _moved(primitive: Primitive, x: Array, rng: Generator) -> Array:
 Wanted = list[float]
 
 
-def _kink(function: Callable[..., Any], at: Wanted, wanted: Wanted, subject: Subject) -> None:
-    x = F.asarray(np.array(at, "float32"), device=subject.device)
-    got = np.asarray(grad(lambda t: F.sum(function(t)))(x))
-    near(got, np.array(wanted), f"derivative at {at}")
+def _kink(text: str, at: Wanted, wanted: Wanted, subject: Subject) -> None:
+    x = np.array(at, "float32")
+    function = eval(f"lambda t: {text}", {"al": F, "np": np})
+    got = grad(lambda t: F.sum(function(t)))(F.asarray(x, device=subject.device))
+    script = partial(scripts.at_kink, text, x, subject.device)
+    near(np.asarray(got), np.array(wanted, float), f"derivative of {text} at {at}", script)
 
 
 _INF, _NAN = float("inf"), float("nan")
-_KINKS: Mapping[str, tuple[Callable[..., Any], Wanted, Wanted]] = {
-    "relu": (F.relu, [-1.0, -0.0, 0.0, 1.0], [0, 0, 0, 1]),
-    "abs": (F.abs, [-2.0, 0.0, 3.0], [-1, 0, 1]),
-    "sqrt": (F.sqrt, [0.0, 4.0], [_INF, 0.25]),
-    "log": (F.log, [0.0, 2.0], [_INF, 0.5]),
-    "max-tie": (lambda t: F.max(t), [1.0, 3.0, 3.0], [0, 0.5, 0.5]),
-    "min-tie": (lambda t: F.min(t), [1.0, 3.0, 1.0], [0.5, 0, 0.5]),
-    "maximum-tie": (lambda t: F.maximum(t, 1.0), [0.0, 1.0, 2.0], [0, 0.5, 1]),
-    "prod-zero": (lambda t: F.prod(t), [2.0, 0.0, 3.0], [0, 6, 0]),
-    "prod-zeros": (lambda t: F.prod(t), [0.0, 0.0, 3.0], [0, 0, 0]),
+# The function as text, since a failing check prints it, where, and its derivative there.
+_KINKS: Mapping[str, tuple[str, Wanted, Wanted]] = {
+    "relu": ("al.relu(t)", [-1.0, -0.0, 0.0, 1.0], [0, 0, 0, 1]),
+    "abs": ("al.abs(t)", [-2.0, 0.0, 3.0], [-1, 0, 1]),
+    "sqrt": ("al.sqrt(t)", [0.0, 4.0], [_INF, 0.25]),
+    "log": ("al.log(t)", [0.0, 2.0], [_INF, 0.5]),
+    "max-tie": ("al.max(t)", [1.0, 3.0, 3.0], [0, 0.5, 0.5]),
+    "min-tie": ("al.min(t)", [1.0, 3.0, 1.0], [0.5, 0, 0.5]),
+    "maximum-tie": ("al.maximum(t, 1.0)", [0.0, 1.0, 2.0], [0, 0.5, 1]),
+    "prod-zero": ("al.prod(t)", [2.0, 0.0, 3.0], [0, 6, 0]),
+    "prod-zeros": ("al.prod(t)", [0.0, 0.0, 3.0], [0, 0, 0]),
     "where-log": (
-        lambda t: F.where(t > 0, F.log(F.where(t > 0, t, 1.0)), 0.0), [-1.0, 2.0], [0, 0.5],
+        "al.where(t > 0, al.log(al.where(t > 0, t, 1.0)), 0.0)", [-1.0, 2.0], [0, 0.5],
     ),
-    "sigmoid-far": (F.sigmoid, [-200.0, 0.0, 200.0], [0, 0.25, 0]),
+    "sigmoid-far": ("al.sigmoid(t)", [-200.0, 0.0, 200.0], [0, 0.25, 0]),
     "repeated-index": (
-        lambda t: t[F.asarray(np.array([1, 1, 0], "int32"), device=t.device)],
+        "t[al.asarray(np.array([1, 1, 0], 'int32'), device=t.device)]",
         [1.0, 2.0, 3.0], [1, 2, 0],
     ),
-    "nan": (F.tanh, [_NAN, 0.0], [_NAN, 1]),
+    "nan": ("al.tanh(t)", [_NAN, 0.0], [_NAN, 1]),
 }  # fmt: skip

@@ -10,15 +10,17 @@ from .. import expr
 from ..autodiff.vmap import vmap
 from ..compiler.program import Instruction
 from ..convert import from_array
+from ..dtypes import float32
 from ..jit import jit
 from ..tensor import Tensor, evaluate
 from . import repro, training
+from .arguments import ARGUMENTS
 from .case import program_of
 from .check import Check, Fault
 from .graphs import Graph, bounds, graphs
 from .judge import Expected, judge
 from .subject import Subject
-from .values import Array
+from .values import Array, exact
 
 Results = list[Array]
 Way = Callable[[Subject, Graph, Sequence[int]], list[Results]]
@@ -32,6 +34,10 @@ def checks() -> list[Check]:
         for way in _WAYS
         for most in (4, 12, 40)
         for part in range(4)
+    ]
+    made += [
+        Check(4, f"rows-{name}", partial(_by_rows, name), name, "float32", needs=_DTYPES)
+        for name in ARGUMENTS
     ]
     made += [
         Check(4, f"training-{name}", partial(training.parity, name), needs=_DTYPES)
@@ -57,6 +63,19 @@ def _search(way: str, most: int, part: int, subject: Subject) -> None:
         _compare(way, graph, subject)
 
     hold()
+
+
+def _by_rows(name: str, subject: Subject) -> None:
+    """`name` between elementwise primitives, as a network has it, with each row on its own."""
+    rng, tried = subject.rng("rows", name), 0
+    for shapes, params in ARGUMENTS[name]:
+        graph = Graph.of([exact(float32, shape, rng) for shape in shapes])
+        operands = [graph.add("neg", (i,)) and len(graph.values) - 1 for i in range(len(shapes))]
+        if graph.add(name, operands, params) and graph.add("neg", (len(graph.values) - 1,)):
+            _compare("streamed", graph, subject)
+            tried += 1
+        if tried == 4 and not subject.full:
+            return
 
 
 def _compare(way: str, graph: Graph, subject: Subject) -> None:
@@ -151,7 +170,7 @@ def _jitted(subject: Subject, graph: Graph, outputs: Sequence[int]) -> list[Resu
 
 
 def _streamed(subject: Subject, graph: Graph, outputs: Sequence[int]) -> list[Results]:
-    """As one of many rows, every other one of which is zeros: a backend that takes them piece by
+    """As every third of many rows, the rest of which are zeros: a backend that takes them piece by
     piece must not mix them up."""
 
     @jit
@@ -162,7 +181,7 @@ def _streamed(subject: Subject, graph: Graph, outputs: Sequence[int]) -> list[Re
 
     rows = [from_array(repro.rows(x), subject.device) for x in graph.arrays]
     made = [np.asarray(t) for t in function(*rows)]
-    return [list(results) for results in zip(*(m[::2] for m in made), strict=True)]
+    return [list(results) for results in zip(*(m[:: repro.APART] for m in made), strict=True)]
 
 
 _WAYS: Mapping[str, Way] = {

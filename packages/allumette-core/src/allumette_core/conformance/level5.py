@@ -1,18 +1,18 @@
 """Level 5: robustness. Threads, repetition, memory, errors, interruption, large values."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
 from ..backend.reference import KERNELS
-from ..dtypes import float32, int32
+from ..compiler.program import Instruction
+from ..dtypes import int32
 from ..primitives import PRIMITIVES, Params
-from . import interruption, stress
-from .case import Case
+from . import interruption, scripts, stress
+from .case import program_of
 from .check import Check, Fault
 from .subject import Subject
-from .values import Array, exact
+from .values import Array
 
 _BEYOND_GROUPS = 70_001  # more than 65,535, the most work groups along an axis of a GPU
 _BEYOND_FLOAT = 2**24 + 3  # more than float32 counts without a gap
@@ -26,112 +26,71 @@ def checks() -> list[Check]:
     return made
 
 
-Operands = tuple[Array, ...]
-Make = Callable[[Subject, int], Operands]
-
-
 def _large(name: str, size: int) -> Check:
+    primitive, operands, params = _LARGE[name]
+
     def body(subject: Subject) -> None:
-        primitive, make, params = _LARGE[name]
-        case = Case(PRIMITIVES[primitive], make(subject, size), params(size))
+        step = Instruction(PRIMITIVES[primitive], tuple(range(len(operands))), params(size))
+        fields = {"np": np, "n": size, "rng": np.random.default_rng([subject.seed, size])}
+        arrays = [eval(text, fields) for text in operands]
         with np.errstate(all="ignore"):
-            wanted = KERNELS[case.primitive](*case.arrays, *case.params)
-        _, dtype = case.primitive.infer(case.arrays, case.params)
-        for made in subject.run(case.program(), case.arrays):
-            _same(made[0], np.asarray(wanted, dtype), str(case))
+            wanted = KERNELS[step.primitive](*arrays, *step.params)
+        repro = scripts.large(subject.name, step, operands, size, subject.seed)
+        _, dtype = step.primitive.infer(arrays, step.params)
+        for made in subject.run(program_of(arrays, [step]), arrays):
+            _same(made[0], np.asarray(wanted, dtype), f"{name} of {size} elements", repro)
 
-    primitive_ = _LARGE[name][0]
     thorough = size > _BEYOND_GROUPS
-    return Check(5, f"{name}-{size}", body, primitive_, needs=("float32",), full_only=thorough)
+    return Check(5, f"{name}-{size}", body, primitive, needs=("float32",), full_only=thorough)
 
 
-def _same(got: Array, wanted: Array, what: str) -> None:
+def _same(got: Array, wanted: Array, what: str, repro: str) -> None:
     if got.shape != wanted.shape or got.dtype != wanted.dtype:
-        raise Fault(f"{what}: it is {got.dtype}{list(got.shape)}")
+        raise Fault(f"{what}: it is {got.dtype}{list(got.shape)}", repro)
     wrong = np.flatnonzero(got.reshape(-1) != wanted.reshape(-1))
     if wrong.size:
         first = int(wrong[0])
         raise Fault(
             f"{what}: element {first} is {got.reshape(-1)[first]}, not "
-            f"{wanted.reshape(-1)[first]} ({wrong.size} of {got.size} elements are wrong)"
+            f"{wanted.reshape(-1)[first]} ({wrong.size} of {got.size} elements are wrong)",
+            repro,
         )
 
 
-def _one(dtype: Any = float32) -> Make:
-    """Small whole numbers, along one axis."""
-    return lambda subject, size: (exact(dtype, (size,), subject.rng(size)),)
-
-
-def _two(subject: Subject, size: int) -> Operands:
-    rng = subject.rng(size)
-    return exact(float32, (size,), rng), exact(float32, (size,), rng)
-
-
-def _choice(subject: Subject, size: int) -> Operands:
-    return (exact(np.dtype("bool"), (size,), subject.rng("choice")), *_two(subject, size))
-
-
-def _taken(subject: Subject, size: int) -> Operands:
-    rng = subject.rng(size)
-    return exact(float32, (size,), rng), rng.integers(0, size, (size,)).astype("int32")
-
-
-def _crowded(subject: Subject, size: int) -> Operands:
-    """Many updates of few elements, whose sums are exact."""
-    rng = subject.rng(size)
-    indices = rng.integers(0, 257, (size,)).astype("int32")
-    return np.zeros(257, "float32"), indices, exact(float32, (size,), rng)
-
-
-def _rows(subject: Subject, size: int) -> Operands:
-    return (exact(float32, (size // 10, 10), subject.rng(size)),)
-
-
-def _tall(subject: Subject, size: int) -> Operands:
-    rng = subject.rng(size)
-    return exact(float32, (size, 2), rng), exact(float32, (2, 3), rng)
-
-
-def _first_last(subject: Subject, size: int) -> Operands:
-    """The extreme is the very last element."""
-    x = np.zeros(size, "float32")
-    x[-1] = 1
-    return (x,)
-
-
-def _nothing(subject: Subject, size: int) -> Operands:
-    return ()
-
-
-def _key(subject: Subject, size: int) -> Operands:
-    return (np.array([7, 42], "uint32"),)
-
-
-def _padded(subject: Subject, size: int) -> Operands:
-    return (*_one()(subject, size), np.array(9, "float32"))
-
-
+# Operands as text, for a failing check prints it: of `n` elements, small whole numbers from `rng`.
+_ONE = "rng.integers(-8, 9, n).astype('float32')"
+_INT = "rng.integers(-8, 9, n).astype('int32')"
+_BOOL = "rng.integers(0, 2, n).astype(bool)"
+_ROWS = "rng.integers(-8, 9, (n // 10, 10)).astype('float32')"
+_TALL = "rng.integers(-8, 9, (n, 2)).astype('float32')"
+_SMALL = "rng.integers(-8, 9, (2, 3)).astype('float32')"
+_PLACES = "rng.integers(0, n, n).astype('int32')"
+_CROWD = "rng.integers(0, 257, n).astype('int32')"  # few places, so that many updates meet
+_LAST = "np.eye(1, n, n - 1, dtype='float32')[0]"  # the extreme is the very last element
+_NINE, _KEY = "np.array(9, 'float32')", "np.array([7, 42], 'uint32')"
+_ZEROS = "np.zeros(257, 'float32')"
 _BITS = np.dtype("uint32")
-_LARGE: Mapping[str, tuple[str, Make, Callable[[int], Params]]] = {
-    "add": ("add", _two, lambda n: ()), "neg-int": ("neg", _one(int32), lambda n: ()),
-    "le": ("le", _two, lambda n: ()), "where": ("where", _choice, lambda n: ()),
-    "cast": ("cast", _one(), lambda n: (int32,)), "flip": ("flip", _one(), lambda n: ((0,),)),
-    "permute": ("permute", _rows, lambda n: ((1, 0),)),
-    "broadcast": ("broadcast", _one(), lambda n: ((2, n),)),
-    "slice": ("slice", _one(), lambda n: ((1,), (n,), (3,))),
-    "pad": ("pad", _padded, lambda n: ((2,), (1,), (1,))),
-    "concat": ("concat", _two, lambda n: (0,)), "sum": ("sum", _one(), lambda n: ((0,),)),
-    "sum-rows": ("sum", _rows, lambda n: ((1,),)),
-    "sum-columns": ("sum", _rows, lambda n: ((0,),)),
-    "max": ("max", _first_last, lambda n: ((0,),)),
-    "argmax": ("argmax", _first_last, lambda n: ((0,),)),
-    "cumsum": ("cumsum", _one(int32), lambda n: (0,)), "sort": ("sort", _one(), lambda n: (0,)),
-    "argsort": ("argsort", _one(), lambda n: (0,)), "gather": ("gather", _taken, lambda n: (0,)),
-    "scatter": ("scatter", _crowded, lambda n: (0, "add")),
-    "dot": ("dot_general", _tall, lambda n: ((1,), (0,), (), ())),
-    "dot-deep": ("dot_general", _two, lambda n: ((0,), (0,), (), ())),
-    "iota": ("iota", _nothing, lambda n: (n, int32)),
-    "random_bits": ("random_bits", _key, lambda n: ((n,), _BITS)),
+_LARGE: Mapping[str, tuple[str, tuple[str, ...], Callable[[int], Params]]] = {
+    "add": ("add", (_ONE, _ONE), lambda n: ()), "neg-int": ("neg", (_INT,), lambda n: ()),
+    "le": ("le", (_ONE, _ONE), lambda n: ()), "where": ("where", (_BOOL, _ONE, _ONE), lambda n: ()),
+    "cast": ("cast", (_ONE,), lambda n: (int32,)), "flip": ("flip", (_ONE,), lambda n: ((0,),)),
+    "permute": ("permute", (_ROWS,), lambda n: ((1, 0),)),
+    "broadcast": ("broadcast", (_ONE,), lambda n: ((2, n),)),
+    "slice": ("slice", (_ONE,), lambda n: ((1,), (n,), (3,))),
+    "pad": ("pad", (_ONE, _NINE), lambda n: ((2,), (1,), (1,))),
+    "concat": ("concat", (_ONE, _ONE), lambda n: (0,)), "sum": ("sum", (_ONE,), lambda n: ((0,),)),
+    "sum-rows": ("sum", (_ROWS,), lambda n: ((1,),)),
+    "sum-columns": ("sum", (_ROWS,), lambda n: ((0,),)),
+    "max": ("max", (_LAST,), lambda n: ((0,),)),
+    "argmax": ("argmax", (_LAST,), lambda n: ((0,),)),
+    "cumsum": ("cumsum", (_INT,), lambda n: (0,)), "sort": ("sort", (_ONE,), lambda n: (0,)),
+    "argsort": ("argsort", (_ONE,), lambda n: (0,)),
+    "gather": ("gather", (_ONE, _PLACES), lambda n: (0,)),
+    "scatter": ("scatter", (_ZEROS, _CROWD, _ONE), lambda n: (0, "add")),
+    "dot": ("dot_general", (_TALL, _SMALL), lambda n: ((1,), (0,), (), ())),
+    "dot-deep": ("dot_general", (_ONE, _ONE), lambda n: ((0,), (0,), (), ())),
+    "iota": ("iota", (), lambda n: (n, int32)),
+    "random_bits": ("random_bits", (_KEY,), lambda n: ((n,), _BITS)),
 }  # fmt: skip
 _LARGEST = ("add", "sum", "argmax", "cumsum", "flip", "iota", "random_bits", "gather")
 

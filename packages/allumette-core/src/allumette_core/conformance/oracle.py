@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..backend.reference import KERNELS
+from ..backend.spec import Capabilities
 from ..dtypes import DType
 from ..primitives import PRIMITIVES, Kind
 from ..shapes import Shape
@@ -22,8 +23,9 @@ from .tolerance import SCALED, SIGNED_ZERO, ulps
 from .values import Array
 
 
-def expected(case: Case, subnormals: bool = True) -> Expected:
-    """What `case` should give, and how far off it may be."""
+def expected(case: Case, declared: Capabilities | None = None) -> Expected:
+    """What `case` should give, and how far off it may be under what is `declared`."""
+    declared = declared or Capabilities()
     operands, name = case.operands(), case.primitive.name
     shape, dtype = case.primitive.infer(operands, case.params)
     with np.errstate(all="ignore"):
@@ -33,10 +35,10 @@ def expected(case: Case, subnormals: bool = True) -> Expected:
     return Expected(
         np.broadcast_to(value, shape),
         dtype,
-        ulps(name, dtype, terms),
+        min(ulps(name, dtype, terms), declared.max_ulp.get(name, np.inf)),
         scale,
         name in SIGNED_ZERO,
-        subnormals,
+        declared.subnormals,
     )
 
 

@@ -27,12 +27,13 @@ def literal(x: Array) -> str:
     return f"np.ndarray({x.shape}, {x.dtype.name!r}, {raw}, {start - low}, {x.strides})"
 
 
-PAIRS = 33
+APART, TIMES = 3, 22
+"""How far apart the rows are that are alike, which no piece of 2**n rows is, and their number."""
 
 
 def rows(x: Array) -> Array:
-    """`x` in every other one of many rows; the rest are zeros."""
-    return np.stack([x, np.zeros_like(x)] * PAIRS)
+    """`x` in every third one of 66 rows; the rest are zeros."""
+    return np.stack([x, *[np.zeros_like(x)] * (APART - 1)] * TIMES)
 
 
 def step(instruction: Instruction) -> str:
@@ -45,8 +46,8 @@ _BY_PROGRAM = (
     "avals = [Aval(x.shape, x.dtype) for x in inputs]",
     "for p, at, params in steps: avals.append(Aval(*p.infer([avals[i] for i in at], params)))",
     "backend = open_backend({backend!r}); device = backend.devices()[0]",
-    "made = tuple(Instruction(*s) for s in steps)",
-    "run = backend.compile(Program(tuple(avals), len(inputs), made, (len(avals) - 1,)), device)",
+    "made = tuple(Instruction(*s) for s in steps); last = (len(avals) - 1,)",
+    "run = backend.compile(Program(tuple(avals), len(inputs), made, last{more}), device)",
 )
 _GOT_BY_PROGRAM = (
     "[backend.to_host(run([backend.from_host(x, device) for x in inputs])[0]) for _ in range(2)]"
@@ -62,8 +63,8 @@ _BY_FUNCTION = (
 _GOT_BY_FUNCTION = (
     "[np.asarray(f(*[al.asarray(x, device={backend!r}) for x in inputs])) for _ in range(2)]"
 )
-_ROWS = f"inputs = [np.stack([x, np.zeros_like(x)] * {PAIRS}) for x in inputs]"
-_GOT_BY_ROWS = "np.asarray(f(*[al.asarray(x, device={backend!r}) for x in inputs]))[::2]"
+_ROWS = f"inputs = [np.stack([x, *[np.zeros_like(x)] * {APART - 1}] * {TIMES}) for x in inputs]"
+_GOT_BY_ROWS = f"np.asarray(f(*[al.asarray(x, device={{backend!r}}) for x in inputs]))[::{APART}]"
 _WRAPPED = {"jit": ("f = al.jit(f)",), "streamed": (f"f = al.jit(al.vmap(f)); {_ROWS}",)}
 _IMPORTS_OF_PROGRAM = (
     "from allumette_core.backend.registry import open_backend",
@@ -79,38 +80,59 @@ def script(
     steps: Sequence[Instruction],
     expected: Expected,
     way: str = "program",
+    *,
+    repeats: bool = False,
 ) -> str:
     """The script: it fails for as long as the backend is wrong."""
     wanted = expected.value
-    is_float = expected.dtype.kind == "f"
-    if is_float:
-        wanted = wanted.astype(np.float64)
+    if expected.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            wanted = wanted.astype(np.float64)
+    return assembled(
+        backend,
+        f"inputs = [{', '.join(map(literal, arrays))}]",
+        steps,
+        f"want = {literal(np.ascontiguousarray(wanted).reshape(wanted.shape))}",
+        _comparison(expected),
+        way,
+        repeats=repeats,
+    )
+
+
+def assembled(
+    backend: str,
+    inputs: str,
+    steps: Sequence[Instruction],
+    want: str,
+    comparison: str,
+    way: str = "program",
+    *,
+    repeats: bool = False,
+) -> str:
+    """The script of lines that make `inputs` and `want`, and an expression that compares `got`."""
     by_program = way == "program"
     body = _BY_PROGRAM if by_program else _BY_FUNCTION
     got = _GOT_BY_PROGRAM if by_program else _GOT_BY_FUNCTION
     got = _GOT_BY_ROWS if way == "streamed" else got
+    fields = {"backend": backend, "more": ", repeats=True" * repeats}
     lines = [
         "import base64, zlib, numpy as np",
         "from numpy import array, dtype, inf, nan",
         *(_IMPORTS_OF_PROGRAM if by_program else ("import allumette_core as al", _EXPR)),
-        f"inputs = [{', '.join(map(literal, arrays))}]",
+        inputs,
         f"steps = [{', '.join(map(step, steps))}]",
-        *(
-            line.format(backend=backend)
-            for line in body
-            if "evaluate" not in line or way == "eager"
-        ),
-        f"want = {literal(np.ascontiguousarray(wanted).reshape(wanted.shape))}",
+        *(line.format(**fields) for line in body if "evaluate" not in line or way == "eager"),
+        want,
         *_WRAPPED.get(way, ()),
-        f"for got in {got.format(backend=backend)}:",
-        f"    assert {_comparison(expected, is_float)}, (got, want)",
+        f"for got in {got.format(**fields)}:",
+        f"    assert {comparison}, (got, want)",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _comparison(expected: Expected, is_float: bool) -> str:
+def _comparison(expected: Expected) -> str:
     same = f"got.dtype == {expected.dtype.name!r} and got.shape == want.shape"
-    if not is_float:
+    if expected.dtype.kind != "f":
         return f"{same} and (got == want).all()"
     name = f"np.{expected.dtype.name}"
     unit = "want"

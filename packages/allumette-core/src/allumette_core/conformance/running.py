@@ -1,6 +1,7 @@
 """Running cases against the oracle: what levels 1 and 2 share."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def run_cases(subject: Subject, cases: Iterable[Case]) -> Measure:
 
 def attempt(subject: Subject, case: Case) -> tuple[Expected, Verdict]:
     """What `case` should give, and the verdict on two calls."""
-    wanted = expected(case, subject.capabilities.subnormals)
+    wanted = expected(case, subject.capabilities)
     first, second = subject.run(case.program(), case.arrays)
     verdict = judge(first[0], wanted)
     if verdict.problem:
@@ -59,7 +60,7 @@ def smaller(subject: Subject, case: Case) -> Case:
         return case
     shape, _ = case.primitive.infer(case.arrays, case.params)
     one = tuple(np.array([np.broadcast_to(x, shape)[verdict.worst]]) for x in case.arrays)
-    cut = Case(case.primitive, one, case.params)
+    cut = replace(case, arrays=one)
     return cut if attempt(subject, cut)[1].problem else case
 
 
@@ -72,4 +73,5 @@ def worst_input(case: Case, verdict: Verdict) -> str:
 
 
 def _repro(subject: Subject, case: Case) -> str:
-    return repro.script(subject.name, case.arrays, case.instructions(), expected(case))
+    steps, wanted = case.instructions(), expected(case, subject.capabilities)
+    return repro.script(subject.name, case.arrays, steps, wanted, repeats=case.repeats)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..backend.reference import KERNELS
 from ..compiler.program import Instruction, Program
+from ..errors import AllumetteError
 from ..primitives import PRIMITIVES as P
 from .case import program_of
 from .check import Fault
@@ -108,7 +109,7 @@ def donated_results(subject: Subject) -> None:
 
 
 def same_bits_again(subject: Subject) -> None:
-    """Rounding included, run after run and in a fresh executable."""
+    """Rounding included: in a fresh executable, and on each of many calls of one."""
     rng = subject.rng("bits")
     x = rng.standard_normal((257, 65)).astype("float32")
     steps = [
@@ -124,6 +125,10 @@ def same_bits_again(subject: Subject) -> None:
         for made in subject.run(program, [x]):
             for got, wanted in zip(made, first, strict=True):
                 same_bits(got, wanted, "the same program, run again")
+    run = subject.compile(program)
+    for turn in range(40):
+        for got, wanted in zip(subject.call(run, [x]), first, strict=True):
+            same_bits(got, wanted, f"call {turn + 1} of one executable")
 
 
 def another_thread(subject: Subject) -> None:
@@ -199,9 +204,14 @@ def too_large(subject: Subject) -> None:
     steps = [Step(P["broadcast"], (0,), ((2**46,),)), Step(P["neg"], (1,), ())]
     try:
         made = subject.compile(program_of([x], steps))(subject.upload([x]))
-    except Exception:  # noqa: BLE001  any error will do
+    except (AllumetteError, MemoryError):
         _still_works(subject, "a value too large for memory")
         return
+    except Exception as error:
+        raise Fault(
+            f"a value too large for memory raises {type(error).__name__}, which is neither an "
+            f"AllumetteError nor MemoryError: {error}"
+        ) from error
     raise Fault(f"a value of 2**46 elements was answered with {type(made[0]).__name__}")
 
 

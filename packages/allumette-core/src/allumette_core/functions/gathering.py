@@ -117,6 +117,7 @@ def scatter(
     Raises:
         IndexingError: a host index is out of bounds, or there is no such axis.
         ShapeError: `updates` does not broadcast.
+        DTypeError: booleans cannot be added.
 
     >>> import allumette_core as al
     >>> al.scatter([1, 2, 3], [0, 2], [10, 30]).tolist()

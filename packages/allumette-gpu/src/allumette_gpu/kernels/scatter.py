@@ -48,8 +48,6 @@ def write(job: Job) -> list[Part]:
 def _joined(mode: str, update: str, dtype: DType) -> str:
     if mode == "set":
         return update
-    if dtype.kind == "b":
-        return f"(total | {update})"
     total = f"(total + {update})"  # float16 is added up in float32
     return total if dtype.kind == "f" else rounded(total, dtype)
 

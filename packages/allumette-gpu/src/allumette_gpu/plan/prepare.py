@@ -7,7 +7,6 @@ from allumette_core import expr
 from allumette_core import primitives as P
 from allumette_core.compiler.decompose import lower, replay
 from allumette_core.compiler.program import Instruction, Program
-from allumette_core.dtypes import uint32
 from allumette_core.errors import DTypeError
 from allumette_core.expr import Node
 from allumette_core.primitives import Inferred, Kind, Params, Primitive, Typed
@@ -44,8 +43,6 @@ def prepare(program: Program, dtypes: frozenset[str]) -> Program:
     """
     for aval in program.avals:
         refuse_dtype(aval.dtype.name, dtypes)
-    if any(i.primitive is P.fold for i in program.instructions):
-        program = replay(program, _folded)
     program = lower(program, is_native)
     if any(i.primitive in _REWRITES for i in program.instructions):
         program = replay(program, _rewritten)
@@ -77,16 +74,6 @@ def _rewritten(instruction: Instruction, inputs: list[Node]) -> Node:
     if rewrite is not None:
         return rewrite(instruction, inputs)
     return expr.apply(instruction.primitive, *inputs, params=instruction.params)
-
-
-def _folded(instruction: Instruction, inputs: list[Node]) -> Node:
-    """Overlapping windows of booleans, which are joined by "or", are counted."""
-    primitive, _, params = instruction
-    if primitive is not P.fold or inputs[0].dtype.kind != "b":
-        return expr.apply(primitive, *inputs, params=params)
-    counts = expr.apply(P.cast, inputs[0], params=(uint32,))
-    folded = expr.apply(P.fold, counts, params=params)
-    return expr.apply(P.cast, folded, params=(inputs[0].dtype,))
 
 
 def _ordered(instruction: Instruction, inputs: list[Node]) -> Node:
