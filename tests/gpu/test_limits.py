@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from allumette_gpu.kernels.base import Limits
+from allumette_core.errors import BackendError
+from allumette_gpu import limits
+from allumette_gpu.limits import Limits
 from allumette_gpu.plan.build import build
 from allumette_gpu.plan.prepare import prepare
 
@@ -23,6 +25,15 @@ def lowered(device: Any, monkeypatch: pytest.MonkeyPatch) -> Limits:
 
 def some(*shape: int) -> np.ndarray:
     return (np.random.default_rng(5).integers(-40, 40, shape) / 8).astype(np.float32)
+
+
+def test_limits_are_lowered_never_raised() -> None:
+    low = limits.lowered(Limits(), "buffers=4, binding=1048576 memory=7")
+    assert (low.buffers, low.binding, low.memory) == (4, 1 << 20, 7)
+    assert limits.lowered(Limits(), "groups=100000") == Limits()
+    for text in ("buffers", "buffers=many", "software=1", "cores=7", "buffers=-1"):
+        with pytest.raises(BackendError, match=r"ALLUMETTE_GPU_LIMITS.*binding, buffer, buffers"):
+            limits.lowered(Limits(), text)
 
 
 def test_grids_fold(same: Same, lowered: Limits) -> None:

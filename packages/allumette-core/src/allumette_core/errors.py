@@ -22,6 +22,7 @@ __all__ = [
     "BackendError",
     "DTypeError",
     "DeviceError",
+    "DeviceLostError",
     "FormatError",
     "GradientError",
     "IndexingError",
@@ -52,6 +53,13 @@ class DeviceError(AllumetteError, ValueError):
 
 class BackendError(AllumetteError, RuntimeError):
     """A backend is unknown, broken, incompatible or unavailable, or failed while it ran."""
+
+
+class DeviceLostError(BackendError):
+    """A driver gave its device up (a reset, an update, a machine that slept), with all its values.
+
+    `al.reset_device(name)` opens it anew for what is made from then on.
+    """
 
 
 class TracingError(AllumetteError, TypeError):

@@ -19,6 +19,8 @@ _lock = threading.RLock()
 _MAX_INSTRUCTIONS = 200_000  # kept in all executables together
 _executables: OrderedDict[Any, tuple[Executable, int]] = OrderedDict()
 _kept_instructions = 0
+_forgotten = 0
+"""How often a device was opened anew; what was being compiled meanwhile is not kept."""
 
 
 def compiled(program: Program, device: str) -> Executable:
@@ -30,15 +32,25 @@ def compiled(program: Program, device: str) -> Executable:
         if found is not None:
             _executables.move_to_end(key)
             return found[0]
+        before = _forgotten
     made = backend_of(device).compile(program, device)
     with _lock:
-        if key not in _executables:
+        if key not in _executables and before == _forgotten:
             _executables[key] = made, len(program.instructions)
             _kept_instructions += len(program.instructions)
         while _kept_instructions > _MAX_INSTRUCTIONS:
             _, (_, count) = _executables.popitem(last=False)
             _kept_instructions -= count
     return made
+
+
+def forget(device: str) -> None:
+    """Let go of what was compiled for `device`."""
+    global _kept_instructions, _forgotten
+    with _lock:
+        _forgotten += 1
+        for key in [key for key in _executables if key[0] == device]:
+            _kept_instructions -= _executables.pop(key)[1]
 
 
 def user_line() -> str:

@@ -11,6 +11,7 @@ signature, an input of the program, or refused:
 """
 
 import threading
+import weakref
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial, update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, overload
@@ -33,6 +34,8 @@ R = TypeVar("R")
 _ARRAYS = (np.ndarray, np.generic)
 _MAX_SIGNATURES = 256
 _MAX_VARIANTS = 8  # of captured values per signature
+_all: "weakref.WeakSet[Jitted[Any, Any]]" = weakref.WeakSet()
+_all_lock = threading.Lock()
 
 
 class Jitted(Generic[A, R]):
@@ -52,6 +55,8 @@ class Jitted(Generic[A, R]):
         self.donate_argnums = frozenset(donate_argnums)
         self._traces: dict[Hashable, list[Traced]] = {}
         self._lock = threading.RLock()
+        with _all_lock:
+            _all.add(self)
 
     def __repr__(self) -> str:
         return f"<jitted {getattr(self.function, '__qualname__', self.function)}>"
@@ -84,6 +89,12 @@ class Jitted(Generic[A, R]):
     def traces(self) -> list[Traced]:
         """What has been compiled so far."""
         return [traced for variants in self._traces.values() for traced in variants]
+
+    def forget(self, device: str) -> None:
+        """Let go of what was compiled for `device`, and of the constants that lie there."""
+        with self._lock:
+            for key, variants in list(self._traces.items()):
+                self._traces[key] = [traced for traced in variants if traced.device != device]
 
     def _flatten(self, args: Any, kwargs: Any) -> tuple[list[Any], tree.TreeDef]:
         if self.static_argnums:
@@ -125,6 +136,14 @@ class Jitted(Generic[A, R]):
         return frozenset(
             i for n in self.donate_argnums if n < len(args) for i in tree.leaves(args[n])
         )
+
+
+def forget(device: str) -> None:
+    """Let every jitted function go of what was compiled for `device`."""
+    with _all_lock:
+        every = list(_all)
+    for jitted in every:
+        jitted.forget(device)
 
 
 def _static_signature(leaf: Any) -> Hashable:

@@ -7,12 +7,18 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from allumette_core.errors import DeviceError
+
+_used_in: int | None = None
+"""The process that asked the driver for its adapters."""
 _PREFERENCE = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU", "CPU")
 
 
 @cache
 def find_adapters() -> tuple[Any, ...]:
     """The adapters, best first; with WGPU_ADAPTER_NAME only those that have it in their name."""
+    global _used_in
+    _used_in = os.getpid()
     import wgpu
     from wgpu.backends.wgpu_native.extras import set_instance_extras
 
@@ -23,6 +29,19 @@ def find_adapters() -> tuple[Any, ...]:
     wanted = os.environ.get("WGPU_ADAPTER_NAME", "").strip().lower()
     named = [a for a in found if wanted in adapter_name(a).lower()]
     return tuple(sorted(named, key=_rank))
+
+
+def refuse_after_fork() -> None:
+    """Refuse what would hang: a driver's threads and devices do not survive a fork.
+
+    Raises:
+        DeviceError: this is a child of the process that found the adapters.
+    """
+    if _used_in not in (None, os.getpid()):
+        raise DeviceError(
+            "gpu: a GPU cannot be used after a fork; start processes with multiprocessing's "
+            "'spawn', or touch the GPU only in the child"
+        )
 
 
 @contextmanager

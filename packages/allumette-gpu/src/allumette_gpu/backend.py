@@ -1,8 +1,8 @@
 """The backend `gpu`: programs become WGSL kernels, values are buffers of the driver."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from allumette_core.backend.spec import Backend, Executable, MemoryStats
@@ -11,7 +11,7 @@ from allumette_core.errors import BackendError, DeviceError
 from numpy.typing import NDArray
 
 from .adapters import find_adapters
-from .device import Device
+from .device import Device, dtypes_of
 from .memory import GpuBuffer
 from .plan.prepare import refuse_dtype
 from .plugin import INFO
@@ -28,7 +28,8 @@ class GpuBackend(Backend):
                 "Mesa's software one: apt-get install mesa-vulkan-drivers libvulkan1"
             )
         self._devices: dict[str, Device] = {}
-        dtypes = self.device("gpu").dtypes
+        self._opening = threading.RLock()
+        dtypes = dtypes_of(self.adapters[0])
         self.info = replace(INFO, capabilities=replace(INFO.capabilities, dtypes=dtypes))
 
     def devices(self) -> Sequence[str]:
@@ -40,19 +41,25 @@ class GpuBackend(Backend):
         Raises:
             DeviceError: there is no such adapter.
         """
-        found = self._devices.get(name)
-        if found is None:
-            names = self.devices()
-            if name not in names:
-                raise DeviceError(f"{name}: there is no such device; there are {', '.join(names)}")
-            found = Device(self.adapters[names.index(name)], name)
-            self._devices[name] = found
+        return self._devices.get(name) or self._opened(name)
+
+    def _opened(self, name: str) -> Device:
+        names = self.devices()
+        if name not in names:
+            raise DeviceError(f"{name}: there is no such device; there are {', '.join(names)}")
+        with self._opening:  # one device of an adapter, however many threads ask for it
+            found = self._devices.get(name)
+            if found is None:
+                found = self._devices[name] = Device(self.adapters[names.index(name)], name)
         return found
 
     def reset(self, name: str) -> None:
         """Open the device `name` anew, after it was lost; values that it held are gone."""
-        self._devices.pop(name, None)
-        self.device(name)
+        with self._opening:
+            old = self._devices.pop(name, None)
+            if old is not None:
+                old.close()
+            self.device(name)
 
     def from_host(self, array: NDArray[Any], device: str) -> GpuBuffer:
         target = self.device(device)
@@ -70,7 +77,7 @@ class GpuBackend(Backend):
 
         target = self.device(device)
         plan = build(prepare(program, target.dtypes), target.limits)
-        return GpuExecutable(partial(self.device, device), program, plan)
+        return GpuExecutable(target, program, plan)
 
     def synchronize(self, device: str) -> None:
         self.device(device).synchronize()

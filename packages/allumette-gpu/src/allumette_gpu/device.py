@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from allumette_core.errors import BackendError, DeviceError
+from allumette_core.errors import BackendError, DeviceLostError
 from numpy.typing import NDArray
 
 from . import native
-from .adapters import adapter_name
-from .errors import DeviceLostError, is_loss
-from .kernels.base import Limits
+from .adapters import adapter_name, refuse_after_fork
+from .errors import is_loss
+from .limits import Limits, limits_of
 from .memory import GpuBuffer, Pool
 from .plugin import PORTABLE
 from .wgsl.types import TYPES, stored_bytes, to_stored
@@ -33,52 +33,74 @@ class Counters:
     readbacks: int = 0
 
 
+def dtypes_of(adapter: Any) -> frozenset[str]:
+    """The dtypes that kernels on an adapter may use."""
+    return PORTABLE | {n for n, t in TYPES.items() if t.feature in adapter.features}
+
+
 class Device:
     """A device of the driver; all its methods may be called from any thread."""
 
-    def __init__(self, adapter: Any, name: str, limits: Limits | None = None) -> None:
+    def __init__(self, adapter: Any, name: str) -> None:
+        refuse_after_fork()
         self.name, self.adapter_name = name, adapter_name(adapter)
-        self.process = os.getpid()
         self.checked = os.environ.get("ALLUMETTE_GPU_CHECKED", "") not in ("", "0")
         self.lock = threading.RLock()
         self.counters = Counters()
+        self.limits: Limits = limits_of(adapter.limits, adapter.info["adapter_type"] == "CPU")
+        self.lost = ""
+        """Why it cannot be used any more, and what to do; empty while it can."""
         wanted = {t.feature for t in TYPES.values() if t.feature}
         self.features = frozenset(wanted & set(adapter.features))
         self.raw = adapter.request_device_sync(
-            required_features=sorted(self.features), required_limits=_raised(adapter.limits)
+            required_features=sorted(self.features), required_limits=self.limits.required()
         )
-        self.limits = limits or _limits(self.raw.limits, adapter.info["adapter_type"] == "CPU")
-        largest = min(
-            self.raw.limits["max-storage-buffer-binding-size"], self.raw.limits["max-buffer-size"]
-        )
-        self.pool = Pool(self._create, largest)
+        self.pool = Pool(self._create, name, self.limits)
         self._pipelines: OrderedDict[str, Any] = OrderedDict()
         self.staging = native.Staging(self.raw)
-        self.dtypes = PORTABLE | {n for n, t in TYPES.items() if t.feature in self.features}
+        self.dtypes = dtypes_of(adapter)
 
     def _create(self, size: int) -> Any:
         import wgpu
 
         usage = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
-        return self.raw.create_buffer(size=size, usage=usage)
+        try:
+            return self.raw.create_buffer(size=size, usage=usage)
+        except Exception as error:
+            if is_loss(error):
+                raise self.lose(error) from error
+            raise
 
-    def check_process(self) -> None:
-        """Refuse use in a child process: a driver's device does not survive a fork.
+    def close(self) -> None:
+        """Give the device and all its memory back to the driver."""
+        with self.lock:
+            self.lost = "it was opened anew, and what it held is lost; make that anew"
+            self.raw.destroy()
+
+    def check(self) -> None:
+        """Refuse use where it cannot work.
 
         Raises:
-            DeviceError: this is not the process that opened the device.
+            DeviceError: this is a child of the process that opened the device.
+            DeviceLostError: the device was lost, or opened anew since.
         """
-        if os.getpid() != self.process:
-            raise DeviceError(
-                f"{self.name}: a GPU cannot be used after a fork; start processes with "
-                "multiprocessing's 'spawn', or touch the GPU only in the child"
-            )
+        refuse_after_fork()
+        if self.lost:
+            raise DeviceLostError(f"{self.name}: {self.lost}")
+
+    def lose(self, error: BaseException) -> DeviceLostError:
+        """Note that the driver gave the device up, as `error` says; the error to raise."""
+        self.lost = (
+            "the device was lost, and its values with it; open it anew with "
+            f"al.reset_device({self.name!r}), and make them anew"
+        )
+        return DeviceLostError(f"{self.name}: {self.lost} ({error})")
 
     # ---- values
 
     def upload(self, array: NDArray[Any]) -> GpuBuffer:
         """`array` on the device."""
-        self.check_process()
+        self.check()
         size = stored_bytes(array.size, array.dtype)
         buffer = GpuBuffer(self.pool, size, array.shape, array.dtype, self)
         if array.size:
@@ -89,7 +111,7 @@ class Device:
 
     def download(self, buffer: GpuBuffer) -> NDArray[Any]:
         """The values of `buffer`; waits for them."""
-        self.check_process()
+        self.check()
         size = int(np.prod(buffer.shape, dtype=np.int64))
         if size == 0:
             return np.zeros(buffer.shape, buffer.dtype)
@@ -126,7 +148,7 @@ class Device:
 
     def synchronize(self) -> None:
         """Wait for everything that was submitted."""
-        self.check_process()
+        self.check()
         with self.lock:
             self.raw._poll_wait()
 
@@ -142,30 +164,9 @@ class _Translated:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if not isinstance(error, Exception) or isinstance(error, BackendError):
             return
+        if is_loss(error):
+            raise self.device.lose(error) from error
         text = f"{self.device.name}: {self.doing} failed: {error}"
         if self.source:
             text += f"\n{self.source}"
-        raise (DeviceLostError if is_loss(error) else BackendError)(text) from error
-
-
-_WANTED = (
-    "max-storage-buffers-per-shader-stage",
-    "max-storage-buffer-binding-size",
-    "max-buffer-size",
-    "max-compute-workgroup-storage-size",
-)
-
-
-def _raised(limits: dict[str, int]) -> dict[str, int]:
-    """The limits that matter here, as high as the adapter has them."""
-    return {name: limits[name] for name in _WANTED}
-
-
-def _limits(limits: dict[str, int], software: bool) -> Limits:
-    return Limits(
-        buffers=limits["max-storage-buffers-per-shader-stage"],
-        invocations=limits["max-compute-invocations-per-workgroup"],
-        groups=limits["max-compute-workgroups-per-dimension"],
-        shared_bytes=limits["max-compute-workgroup-storage-size"],
-        software=software,
-    )
+        raise BackendError(text) from error

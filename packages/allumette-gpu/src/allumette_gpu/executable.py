@@ -1,7 +1,7 @@
 """A compiled program: a run is one compute pass and one submit, with kept bind groups."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -10,7 +10,6 @@ from allumette_core.profile import recorders
 
 from . import native
 from .device import Device
-from .errors import DeviceLostError
 from .memory import Block, GpuBuffer, Room
 from .plan.build import Plan
 from .wgsl.types import stored_bytes
@@ -22,8 +21,8 @@ _MOST_BINDINGS = 8  # sets of buffers that bind groups are kept for
 class GpuExecutable:
     """Runs a plan on a device."""
 
-    def __init__(self, find: Callable[[], Device], program: Program, plan: Plan) -> None:
-        self._find, self.plan = find, plan
+    def __init__(self, device: Device, program: Program, plan: Plan) -> None:
+        self.device, self.plan = device, plan
         self._modes = [(i.primitive.name, "native") for i in program.instructions]
         avals = [plan.program.avals[v] for v in plan.made]
         inputs = plan.program.avals[: plan.program.num_inputs]
@@ -31,25 +30,17 @@ class GpuExecutable:
         self._made = list(zip(sizes[len(inputs) :], avals, strict=True))
         self._sizes = [max(n, 16) for n in (*sizes, *plan.temps)]
         self._keeps = sum(plan.temps) <= _OWN_BYTES
-        self._open(find())
-
-    def _open(self, device: Device) -> None:
-        """Compile the kernels on `device`."""
-        self.device = device
         self._temps: list[Room] = []
         self._bound: OrderedDict[tuple[int, ...], native.Recorded] = OrderedDict()
-        self._pipelines = [
-            device.pipeline(s.dispatch.source, s.dispatch.name) for s in self.plan.steps
-        ]
+        self._pipelines = [device.pipeline(s.dispatch.source, s.dispatch.name) for s in plan.steps]
 
     def __call__(self, buffers: Sequence[GpuBuffer]) -> list[GpuBuffer]:
-        device = self._find()
-        device.check_process()
-        if any(buffer.device is not device for buffer in buffers):
-            raise DeviceLostError(f"{device.name}: a value was lost with its device; make it anew")
+        device = self.device
+        device.check()
+        for buffer in buffers:
+            if buffer.device is not device:  # that device was lost
+                buffer.device.check()
         with device.lock:
-            if device is not self.device:
-                self._open(device)
             pool = device.pool
             made = [GpuBuffer(pool, size, *aval, device) for size, aval in self._made]
             if self.plan.steps:

@@ -10,10 +10,10 @@ from typing import Any
 
 from allumette_core.backend.spec import MemoryStats
 from allumette_core.dtypes import DType
-from allumette_core.errors import BackendError
+from allumette_core.errors import BackendError, DeviceLostError
 from allumette_core.shapes import Shape
 
-from .errors import DeviceLostError, is_loss
+from .limits import Limits
 
 _SMALLEST = 256
 _KEPT_BYTES = 1 << 28  # of free buffers; beyond that they go back to the driver
@@ -73,8 +73,8 @@ class GpuBuffer(Room):
 class Pool:
     """Blocks that are in use, and free ones by size."""
 
-    def __init__(self, create: Callable[[int], Any], largest: int) -> None:
-        self._create, self.largest = create, largest
+    def __init__(self, create: Callable[[int], Any], device: str, limits: Limits) -> None:
+        self._create, self.device, self.limits = create, device, limits
         # The oldest is taken first, so that a loop settles on the same buffers and bind groups.
         self._free: dict[int, list[Block]] = {}
         self._free_bytes = 0
@@ -88,12 +88,12 @@ class Pool:
         Raises:
             BackendError: the device has no such block; it says what was asked for and the limit.
         """
-        if size > self.largest:
+        if size > self.limits.largest:
             raise BackendError(
-                f"gpu: a value of {size:,} bytes is above the {self.largest:,} bytes that this "
-                "adapter binds at once; split it, or use another device"
+                f"{self.device}: a value of {size:,} bytes is above the {self.limits.largest:,} "
+                "bytes that this adapter binds at once; split it, or use another device"
             )
-        wanted = size_class(size)
+        wanted = min(size_class(size), max(self.limits.largest, _SMALLEST))
         with self._lock:
             free = self._free.get(wanted)
             if free:
@@ -107,21 +107,32 @@ class Pool:
         return block
 
     def _made(self, size: int) -> Block:
+        limit = self.limits.memory
+        if limit is not None and self.live_bytes + self._free_bytes + size > limit:
+            self.trim()
+        if limit is not None and self.live_bytes + size > limit:
+            raise self._exhausted(size)
         try:
             raw = self._create(size)
-        except Exception as first:  # drivers have many ways to say it
-            if is_loss(first):
-                raise DeviceLostError(f"gpu: the device is lost: {first}") from first
+        except DeviceLostError:
+            raise
+        except Exception as first:  # noqa: BLE001 (drivers have many ways to say it)
             self.trim()
             try:
                 raw = self._create(size)
             except Exception:  # noqa: BLE001
-                raise BackendError(
-                    f"gpu: out of memory: {size:,} bytes were asked for with {self.live_bytes:,} "
-                    f"in use; free tensors or use smaller batches ({first})"
-                ) from first
+                raise self._exhausted(size, str(first)) from first
         self.created += 1
         return Block(raw, size)
+
+    def _exhausted(self, size: int, reason: str = "") -> BackendError:
+        limit = self.limits.memory
+        of = f"{limit:,}" if limit is not None else "a number that the driver does not tell"
+        text = (
+            f"{self.device}: out of memory: {size:,} bytes were asked for with "
+            f"{self.live_bytes:,} of {of} in use; free tensors or use smaller batches"
+        )
+        return BackendError(f"{text} ({reason})" if reason else text)
 
     def give(self, block: Block) -> None:
         """Take back a block that nothing refers to any more."""
@@ -145,4 +156,5 @@ class Pool:
 
     def stats(self) -> MemoryStats:
         """What is in use now, and was at most."""
-        return MemoryStats(self.live_bytes, self.peak_bytes, None, self.live_blocks)
+        limit = self.limits.memory
+        return MemoryStats(self.live_bytes, self.peak_bytes, limit, self.live_blocks)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ..errors import BackendError
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -155,3 +157,13 @@ class Backend(ABC):
     def memory(self, device: str) -> MemoryStats:
         """What `device` holds for us now."""
         return MemoryStats()
+
+    def reset(self, device: str) -> None:
+        """Open `device` anew; the values that it held are gone, and say so when they are used.
+
+        Optional, for devices that can be lost. Core forgets what was compiled for `device`.
+        """
+        raise BackendError(
+            f"reset_device: backend {self.info.name!r} has no way to open {device!r} anew; "
+            "to free its memory, delete the tensors"
+        )

@@ -6,29 +6,13 @@ from dataclasses import dataclass
 
 from allumette_core.compiler.program import Program
 
+from ..limits import Limits
 from ..plan.fuse import Fusion, Kernel
 from ..wgsl.types import TYPES, kept
 from ..wgsl.values import Values
 from ..wgsl.writer import Index, Writer
 
 MOST_TURNS = 30_000
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What of an adapter's limits shapes the code."""
-
-    buffers: int = 8
-    invocations: int = 256
-    groups: int = 65535
-    shared_bytes: int = 16384
-    software: bool = False
-    """Whether the adapter is a processor."""
-
-    @property
-    def width(self) -> int:
-        """Invocations of a workgroup, a power of two."""
-        return 1 << (min(self.invocations, 256).bit_length() - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ..limits import Limits
 from ..wgsl.library import included
-from .base import Limits, Part
+from .base import Part
 
 
 @dataclass(frozen=True, slots=True)

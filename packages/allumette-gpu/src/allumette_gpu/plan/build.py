@@ -8,8 +8,9 @@ from math import prod
 from allumette_core.compiler.program import Program
 
 from ..kernels import argreduce, argsort, dot, map, reduce, scan, scatter
-from ..kernels.base import Job, Limits, Part, Temps
+from ..kernels.base import Job, Part, Temps
 from ..kernels.dispatch import Dispatch, assemble, grouped
+from ..limits import Limits
 from ..wgsl.types import stored_bytes
 from .fuse import fuse
 
