@@ -14,15 +14,21 @@ bin="$scratch/venv/bin"
   packages/allumette-core packages/allumette-train examples/allumette-torch
 "$bin/python" -m pip install --quiet ${TORCH:-torch==2.13.0} \
   "$scratch"/wheels/allumette_core-*.whl "$scratch"/wheels/allumette_train-*.whl \
-  "$scratch"/wheels/allumette_torch-*.whl 'hypothesis>=6.100,<7' 'pytest>=8.2,<10' ruff==0.17.6
+  "$scratch"/wheels/allumette_torch-*.whl 'hypothesis>=6.100,<7' 'pytest>=8.2,<10' ruff==0.17.6 \
+  mypy==2.4.1
 
 cd "$scratch"
 "$bin/allumette" conform torch --report "$scratch/report"
 "$bin/allumette" train --backend torch --power-ten-points 3 --iterations 20
 
 # What new-backend writes is right at once.
-"$bin/allumette" new-backend fresh
-"$bin/ruff" check allumette-fresh
-"$bin/ruff" format --check allumette-fresh
-"$bin/python" -m pip install --quiet --no-deps ./allumette-fresh
-"$bin/allumette" conform fresh --level L0-L4
+for library in numpy torch; do
+  name=fresh_$library project=allumette-fresh_$library
+  "$bin/allumette" new-backend "$name" --wraps "$library"
+  "$bin/ruff" check "$project"
+  "$bin/ruff" format --check "$project"
+  (cd "$project" && "$bin/mypy" --strict src)
+  "$bin/python" -m pip install --quiet --no-deps "./$project"
+  "$bin/python" -m pytest -q "$project/tests"
+  "$bin/allumette" conform "$name" --level L0-L4
+done

@@ -96,15 +96,15 @@ def run_suite(name: str, options: list[str], directory: Path) -> int:
 
 def _compare(codes: dict[str, int], directory: Path) -> None:
     """The headlines one under another, and a page that has the backends side by side."""
-    from .page import comparison
+    from .comparison import comparison
 
     width = max(map(len, codes))
-    reports: list[Any] = []
+    reports: dict[str, Any] = {}
     click.echo()
     for name, code in codes.items():
         path = directory / name / "report.json"
         data = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-        reports += [data] if data else []
+        reports[name] = data
         told = data["headline"] if data else "not available" if code == UNAVAILABLE else "no report"
         click.echo(f"{name:{width}}  exit {code}  {told}")
     (directory / "comparison.html").write_text(comparison(reports), encoding="utf-8")

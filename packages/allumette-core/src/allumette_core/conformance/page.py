@@ -8,29 +8,32 @@ from typing import Any
 Data = dict[str, Any]
 
 _STYLE = """
+:root { --page: #fff; --good: #e6f4ea; --bad: #fbc8cd; --note: #fff1c9; --code: #f3f5f7 }
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem;
-  color: #1b1f24; background: #fff }
-h1 { font-size: 1.5rem; margin-bottom: 0 } h2 { font-size: 1.15rem; margin-top: 2rem }
-.headline { font-size: 1.1rem; padding: .6rem .9rem; border-radius: .4rem; background: #e6f4ea }
-.headline.bad { background: #fde7e9 } .dim { color: #59636e }
+  color: #1b1f24; background: var(--page) }
+h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.15rem; margin: 2rem 0 .6rem }
+p { margin: .5rem 0 } .dim, .skipped { color: #59636e }
+.headline { font-size: 1.1rem; padding: .6rem .9rem; border-radius: .4rem; background: var(--good) }
 table { border-collapse: collapse; font-size: .85rem } th { text-align: left; font-weight: 600 }
-th, td { padding: .15rem .5rem; border-bottom: 1px solid #e4e7ea; white-space: nowrap }
-td.n { text-align: right; font-variant-numeric: tabular-nums }
-.passed { background: #e6f4ea } .failed, .unexpected { background: #fbc8cd; font-weight: 600 }
-.skipped { color: #8b949e } .known { background: #fff1c9 } .fallback { background: #fff6dc }
-pre { background: #f3f5f7; padding: .7rem; overflow-x: auto; font-size: .8rem }
-.wide { overflow-x: auto } details { margin: .4rem 0 } summary { cursor: pointer }
-@media (prefers-color-scheme: dark) { body { color: #e6e9ec; background: #14171a }
-  th, td { border-color: #30363d } .dim, .skipped { color: #9aa4ae } pre { background: #1f2428 }
-  .headline, .passed { background: #173d22 }
-  .headline.bad, .failed, .unexpected { background: #6b1d24 }
-  .known, .fallback { background: #4b3d0e } }
+th, td { padding: .15rem .5rem; border-bottom: 1px solid #8884; white-space: nowrap }
+th:first-child, td:first-child { position: sticky; left: 0; background: var(--page) }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
+td.long { white-space: normal; min-width: 13rem }
+.passed, td.passed:first-child { background: var(--good) }
+.headline.bad, .failed, .unexpected, td.failed:first-child { background: var(--bad) }
+.known, .fallback { background: var(--note) }
+pre { background: var(--code); padding: .7rem; overflow-x: auto; font-size: .8rem }
+pre.problem { white-space: pre-wrap; overflow-wrap: anywhere }
+.wide { overflow-x: auto } details { margin: .3rem 0 } summary { cursor: pointer }
+@media (prefers-color-scheme: dark) {
+  :root { --page: #14171a; --good: #173d22; --bad: #6b1d24; --note: #4b3d0e; --code: #1f2428 }
+  body { color: #e6e9ec } .dim, .skipped { color: #9aa4ae } a { color: #8ab4f8 } }
 """
-_DTYPES = (
+DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float16", "float32", "float64"),
 )
-_SIGNS = {"passed": "✓", "failed": "✗", "unexpected": "✗", "skipped": "·", "known": "!"}
+SIGNS = {"passed": "✓", "failed": "✗", "unexpected": "✗", "skipped": "·", "known": "!"}
 
 
 def page(data: Data) -> str:
@@ -38,13 +41,20 @@ def page(data: Data) -> str:
     name = escape(data["backend"]["name"])
     bad = " bad" if data["exit_code"] else ""
     sections = (_about(data), _failures(data), _matrix(data), _by_level(data), _everything(data))
+    return document(
+        f"Conformance of {name}",
+        f"<p class=dim>{_subtitle(data)}</p>"
+        f'<p class="headline{bad}">{escape(data["headline"])}</p>{"".join(sections)}',
+    )
+
+
+def document(title: str, body: str) -> str:
+    """The page `body`, under its `title`."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Conformance of {name}</title><style>{_STYLE}</style></head><body>"
-        f"<h1>Conformance of {name}</h1><p class=dim>{_subtitle(data)}</p>"
-        f'<p class="headline{bad}">{escape(data["headline"])}</p>'
-        f"{''.join(sections)}</body></html>\n"
+        f"<title>{title}</title><style>{_STYLE}</style></head><body>"
+        f"<h1>{title}</h1>{body}</body></html>\n"
     )
 
 
@@ -57,11 +67,13 @@ def _subtitle(data: Data) -> str:
     return " · ".join(escape(str(part)) for part in parts if part)
 
 
-def table(head: Iterable[object], rows: Iterable[Iterable[str]]) -> str:
-    """Rows of finished cells under a head."""
-    first = "".join(f"<th>{escape(str(cell))}</th>" for cell in head)
+def table(head: Iterable[str], rows: Iterable[Iterable[str]], numbers: bool = True) -> str:
+    """Rows of finished cells under a head, whose columns after the first hold `numbers`."""
+    css = " class=n" if numbers else ""
+    first, *rest = map(escape, head)
+    heads = f"<th>{first}</th>" + "".join(f"<th{css}>{text}</th>" for text in rest)
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    return f"<div class=wide><table><tr>{first}</tr>{body}</table></div>"
+    return f"<div class=wide><table><tr>{heads}</tr>{body}</table></div>"
 
 
 def cell(text: object, css: str = "", title: str = "") -> str:
@@ -84,9 +96,13 @@ def _about(data: Data) -> str:
 
 def _failures(data: Data) -> str:
     shown = [c for c in data["checks"] if c["state"] in ("failed", "unexpected", "known")]
+    opened = " open" if len(shown) <= 3 else ""
     parts = [
-        f"<details open><summary><b>{escape(c['id'])}</b> <span class={c['state']}>{c['state']}"
-        f"</span></summary><pre>{escape(c['problem'] or c['note'])}</pre>"
+        f"<details{opened}><summary><b>{escape(c['id'])}</b> "
+        f"<span class={c['state']}>{c['state']}</span> "
+        f"<span class=dim>{escape(c['problem'].partition(chr(10))[0][:120])}</span></summary>"
+        + (f"<p>{escape(c['note'])}</p>" if c["note"] else "")
+        + f'<pre class="problem">{escape(c["problem"])}</pre>'
         + (f"<pre>{escape(c['repro'])}</pre>" if c["repro"] else "")
         + "</details>"
         for c in shown
@@ -104,12 +120,12 @@ def _matrix(data: Data) -> str:
     if not found:
         return ""
     names = dict.fromkeys(name for name, _ in found)
-    rows = [[cell(name), *(_square(found.get((name, d))) for d in _DTYPES)] for name in names]
+    rows = [[cell(name), *(_square(found.get((name, d))) for d in DTYPES)] for name in names]
     legend = (
         "<p class=dim>Largest error in ULP; ✓ exact, · not declared, yellow: ran on the host as "
         "fallback. The worst input shows when the pointer rests on a number.</p>"
     )
-    return f"<h2>Primitives and dtypes</h2>{legend}{table(('', *_DTYPES), rows)}"
+    return f"<h2>Primitives and dtypes</h2>{legend}{table(('', *DTYPES), rows)}"
 
 
 def _square(check: Data | None) -> str:
@@ -118,7 +134,7 @@ def _square(check: Data | None) -> str:
     state = check["state"]
     css = "fallback" if state == "passed" and check["mode"] == "fallback" else state
     exact = not check["max_ulp"] or state != "passed"
-    text = _SIGNS[state] if exact else f"{check['max_ulp']:.2g}"
+    text = SIGNS[state] if exact else f"{check['max_ulp']:.2g}"
     hint = f"{check['mode']}; worst at {check['worst_input']}" if check["worst_input"] else ""
     return cell(text, f"{css} n", hint or check["mode"])
 
@@ -143,30 +159,5 @@ def _everything(data: Data) -> str:
         for c in data["checks"]
     ]  # fmt: skip
     head = ("check", "state", "ran", "max ULP", "worst input", "time")
-    listed = f"<details><summary>{len(rows)} checks</summary>{table(head, rows)}</details>"
+    listed = f"<details><summary>{len(rows)} checks</summary>{table(head, rows, False)}</details>"
     return f"<h2>Every check</h2>{listed}"
-
-
-def comparison(reports: list[Data]) -> str:
-    """Several reports side by side: the headlines, then the largest error of each primitive."""
-    names = [r["backend"]["name"] for r in reports]
-    lines = [[cell(r["backend"]["name"]), cell(r["headline"])] for r in reports]
-    worst: dict[str, dict[str, Data]] = {}
-    for report in reports:
-        for check in report["checks"]:
-            if check["level"] == "L1" and check["primitive"]:
-                row = worst.setdefault(f"{check['primitive']} {check['dtype']}", {})
-                kept = row.get(report["backend"]["name"])
-                if kept is None or _rank(check) > _rank(kept):
-                    row[report["backend"]["name"]] = check
-    rows = [[cell(what), *(_square(found.get(n)) for n in names)] for what, found in worst.items()]
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Conformance</title>'
-        f"<style>{_STYLE}</style></head><body><h1>Conformance of {escape(', '.join(names))}</h1>"
-        f"{table(('backend', 'headline'), lines)}<h2>Primitives and dtypes</h2>"
-        f"{table(('', *names), rows)}</body></html>\n"
-    )
-
-
-def _rank(check: Data) -> tuple[bool, float]:
-    return check["state"] in ("failed", "unexpected"), check["max_ulp"] or 0.0
