@@ -5,13 +5,14 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
+from allumette_core.cli.app import app
 from allumette_core.conformance.scaffold import files, scaffold
 from allumette_core.errors import ArgumentError
-from kit import conform
+from click.testing import CliRunner
+from kit import conform, site
 
 ROOT = Path(__file__).resolve().parents[2]
 FROZEN = Path(__file__).parent / "v1_0"
@@ -27,15 +28,9 @@ def test_the_example_is_what_new_backend_writes() -> None:
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Path:
-    """A new project, as if it were installed: its src is a site directory."""
+    """A new project, as if it were installed."""
     project = scaffold("fresh", "numpy", tmp_path)
-    info = project / "src" / "allumette_fresh-0.1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: allumette-fresh\nVersion: 0.1.0\n")
-    points = tomllib.loads((project / "pyproject.toml").read_text())["project"]["entry-points"]
-    ((group, entries),) = points.items()
-    lines = "".join(f"{name} = {module}\n" for name, module in entries.items())
-    (info / "entry_points.txt").write_text(f"[{group}]\n{lines}")
+    site(project)
     return project
 
 
@@ -59,6 +54,25 @@ def test_a_new_backend_conforms(fresh: Path) -> None:
 def test_its_own_tests_pass(fresh: Path) -> None:
     """They run the whole kit, quickly."""
     run(fresh, "pytest", "-q", "tests")
+
+
+@pytest.mark.parametrize(("code", "told"), [(0, "allumette conform mine"), (1, "uv pip install")])
+def test_it_is_installed_by_pip(
+    code: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+
+    def pip(command: list[str], check: bool) -> subprocess.CompletedProcess[str]:
+        ran.append(command)
+        return subprocess.CompletedProcess(command, code)
+
+    monkeypatch.setattr("allumette_core.conformance.command.subprocess.run", pip)
+    done = CliRunner().invoke(app, ["new-backend", "mine", "--into", str(tmp_path), "--install"])
+    assert (done.exit_code == 0) is (code == 0)
+    assert told in (done.output if code == 0 else str(done.exception))
+    project = tmp_path / "allumette-mine"
+    assert ran == [[sys.executable, "-m", "pip", "install", "--quiet", "-e", f"{project}[test]"]]
+    assert (project / "pyproject.toml").exists()
 
 
 @pytest.mark.parametrize("wraps", ["numpy", "torch"])

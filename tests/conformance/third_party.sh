@@ -3,6 +3,7 @@
 # a clean virtual environment, and the kit. PyTorch is a large download: only CI runs this.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+repository=$PWD
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -32,3 +33,11 @@ for library in numpy torch; do
   "$bin/python" -m pytest -q "$project/tests"
   "$bin/allumette" conform "$name" --level L0-L4
 done
+
+# README: from nothing to a backend that conforms.
+"$python" -m venv "$scratch/readme"
+export PATH="$scratch/readme/bin:$PATH"
+cd "$scratch" && ln -s "$repository/packages" packages
+python -m pip install packages/allumette-core
+allumette new-backend mine --install
+allumette conform mine

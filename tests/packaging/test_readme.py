@@ -5,6 +5,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from allumette_core.cli.app import app
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +43,8 @@ def test_ci_stops_at_the_first_failure(script: list[str]) -> None:
 
 
 def test_readme_names_commands_that_exist(commands: list[str]) -> None:
-    named = {found for line in commands for found in re.findall(r"\ballumette (\w+)", line)}
-    known = {"backends", "doctor"} | {
-        entry.name for entry in entry_points(group="allumette.commands.v1")
-    }
+    named = {found for line in commands for found in re.findall(r"\ballumette ([\w-]+)", line)}
+    known = {*app.commands} | {entry.name for entry in entry_points(group="allumette.commands.v1")}
     assert named <= known, f"README names {named - known}"
 
 

@@ -125,11 +125,25 @@ def _compare(codes: dict[str, int], directory: Path) -> None:
     default=Path(),
     help="The folder in which the project's folder is made; the current one by default.",
 )
-def new_backend(name: str, wraps: str, into: Path) -> None:
+@click.option("--install", is_flag=True, help="Install it here, so that edits count at once.")
+def new_backend(name: str, wraps: str, into: Path, install: bool) -> None:
     """Write the project of a new backend: complete, working and publishable."""
     from .scaffold import scaffold
 
     project = scaffold(name, wraps, into)
     click.echo(f"wrote {project}; next:")
-    click.echo(f"  pip install -e '{project}[test]'")
+    if install:
+        _install(project)
+    else:
+        click.echo(f"  pip install -e '{project}[test]'")
     click.echo(f"  allumette conform {name}")
+
+
+def _install(project: Path) -> None:
+    """By pip, into the environment of this interpreter."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "-e", f"{project}[test]"]
+    if subprocess.run(command, check=False).returncode:
+        raise AllumetteError(
+            f"{project} is written, but pip could not install it; see above. Remedy: install it "
+            f"with the tool that made this environment, such as uv pip install -e '{project}[test]'"
+        )
