@@ -208,6 +208,18 @@ def test_what_ran_is_traced_and_what_is_not_declared_is_skipped(
         assert found.mode == mode
 
 
+def test_what_works_without_being_declared_is_reported() -> None:
+    run = report.Run(Subject(Few()), (0, 1))
+    chosen = [by_id(i) for i in ("L1-add-float64", "L1-exp-float64", "L0-empty-0", "L1-add-int32")]
+    run.selected = [c.id for c in chosen]
+    run.outcomes += [perform(c, run.subject) for c in chosen]
+    headline, *remarks = report.summary(run)
+    assert headline.startswith("executed 1/4, native 1, fallback 0, skipped 3 by 2 declared gaps, ")
+    assert "  not declared: float64 (2 checks)" in remarks
+    assert "  works, though not declared: 3 checks" in remarks
+    assert run.exit_code() == 0
+
+
 def test_a_declaration_of_native_is_held_against_the_trace() -> None:
     class Boasting(Few):
         info = replace(Few.info, capabilities=Capabilities())
