@@ -6,10 +6,10 @@ from math import prod
 
 from allumette_core.shapes import Shape
 
+from ..wgsl.folds import Fold
 from ..wgsl.types import TYPES, kept, loaded, rounded
 from ..wgsl.writer import Index
 from .base import Job, Part, Shader
-from .folds import Fold
 
 ALONE = 128  # elements that one thread folds up without help
 ROW_PIECE = 4096  # elements of a piece if there are two dispatches, folded by a workgroup ...

@@ -2,10 +2,10 @@
 
 from math import prod
 
+from ..wgsl.folds import Fold
 from ..wgsl.types import TYPES, kept, rounded
 from ..wgsl.writer import Index
 from .base import Job, Part, Shader
-from .folds import Fold
 
 ALONE = 64
 

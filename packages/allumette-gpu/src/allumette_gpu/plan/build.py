@@ -7,16 +7,18 @@ from math import prod
 
 from allumette_core.compiler.program import Program
 
-from ..kernels import argreduce, argsort, dot, map, reduce, scan, scatter
+from ..kernels import argreduce, argsort, dot, map, reduce, scan, scatter, tiles
 from ..kernels.base import Job, Part, Temps
 from ..kernels.dispatch import Dispatch, assemble, grouped
 from ..limits import Limits
 from ..wgsl.types import stored_bytes
 from .fuse import fuse
+from .tiles import tiled
 
 _WRITERS: dict[str, Callable[[Job], list[Part]]] = {
     "map": map.write, "reduce": reduce.write, "argreduce": argreduce.write, "dot": dot.write,
     "scan": scan.write, "argsort": argsort.write, "scatter": scatter.write,
+    "tiles": tiles.write,
 }  # fmt: skip
 
 
@@ -43,7 +45,13 @@ class Plan:
 
 
 def build(program: Program, limits: Limits) -> Plan:
-    """The plan of a prepared program."""
+    """The plan of a prepared program: of two ways the one with fewer dispatches."""
+    plan = _built(program, limits)
+    other = tiled(program, limits) if len(plan.steps) > 1 else None
+    return plan if other is None else min(plan, _built(other, limits), key=lambda p: len(p.steps))
+
+
+def _built(program: Program, limits: Limits) -> Plan:
     fusion = fuse(program, limits.buffers)
     temps = Temps(len(program.avals))
     dispatches = [

@@ -4,6 +4,8 @@ from allumette_core import primitives as P
 from allumette_core.compiler.program import Program
 from allumette_core.primitives import Kind
 
+from .prepare import REDUCTIONS
+
 CHEAP = 8
 """So much arithmetic is repeated rather than stored."""
 LARGEST = 128
@@ -18,7 +20,9 @@ _SLOW = frozenset(
     + (P.random_bits, P.gather, P.concat)
 )
 _FREE = (P.full, P.iota, P.reshape, P.permute, P.broadcast, P.slice_, P.flip, P.windows, P.alias)
-_OWN = dict.fromkeys(_SLOW, 8) | dict.fromkeys(_FREE, 0) | {P.pad: 20}  # much code
+_OWN = (
+    dict.fromkeys(_SLOW, 8) | dict.fromkeys(REDUCTIONS, 20) | dict.fromkeys(_FREE, 0) | {P.pad: 20}
+)  # much code
 Cone = dict[int, int]  # the instructions that a value is computed from, and their costs
 
 

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from math import prod
 
 from allumette_core import primitives as P
-from allumette_core.compiler.program import Program
+from allumette_core.compiler.program import Instruction, Program
 from allumette_core.primitives import Kind
 from allumette_core.shapes import Shape
 
 from .costs import CHEAP, LARGEST, costs
-from .prepare import HEAVY, scatter_ordered
+from .prepare import HEAVY, REDUCTIONS, scatter_ordered, tiles
 
 MOST_CORES = 4
 LARGEST_EPILOGUE = 64
 MOST_REPEATED = 16  # operations for each element that a product reads
-_REDUCTIONS = frozenset((P.sum_, P.prod, P.max_, P.min_))
+FEW = 128  # workgroups whose records are folded up where the result is used
 
 
 @dataclass(eq=False)
@@ -47,7 +47,7 @@ class Fusion:
         self.heavy = frozenset(
             value
             for value, i in enumerate(program.instructions, self.base)
-            if i.primitive in HEAVY or i.primitive is scatter_ordered
+            if i.primitive in HEAVY and not _is_light(program, i)
         )
         self.large: set[int] = set()  # what gets memory so that code stays short
         self.costs = costs(program, self.heavy, forced)
@@ -96,7 +96,9 @@ class Fusion:
         if source < self.base:
             return False
         primitive = self.program.instructions[value - self.base].primitive
-        if primitive is P.argsort or (primitive is scatter_ordered and position in (1, 3)):
+        if primitive in (P.argsort, tiles):
+            return True
+        if primitive is scatter_ordered and position in (1, 3):
             return True
         if self.costs[source] <= CHEAP:
             return False
@@ -153,7 +155,11 @@ class Fusion:
 
     def _joined(self, root: int, needs: dict[int, bool], kernel: Kernel) -> Kernel | None:
         """`kernel`, if `root` can be its epilogue."""
-        if kernel.shape != self.program.avals[root].shape or kernel.core in ("argsort", "scan"):
+        if kernel.shape != self.program.avals[root].shape or kernel.core in (
+            "argsort",
+            "scan",
+            "tiles",
+        ):
             return None
         if kernel.core == "dot" and self.costs[root] > LARGEST_EPILOGUE:
             return None
@@ -167,11 +173,12 @@ class Fusion:
     def _beside(self, root: int, needs: dict[int, bool], level: int) -> Kernel:
         """A kernel on `level` that does the same over the same points, or a new one."""
         kind = self._signature(root)
-        place = (level, self.program.avals[root].shape, *kind)
+        shape = () if kind[0] == "tiles" else self.program.avals[root].shape
+        place = (level, shape, *kind)
         kernel = self._places.get(place)
-        if kernel is not None and kind[0] in ("map", "reduce"):
+        if kernel is not None and kind[0] in ("map", "reduce", "tiles"):
             crowded = kernel.core == "reduce" and len(kernel.cores) >= MOST_CORES
-            if not crowded and self._fits(kernel, needs):
+            if kind[0] == "tiles" or (not crowded and self._fits(kernel, needs)):
                 if root in self.heavy:
                     kernel.cores.append(root)
                 return kernel
@@ -186,8 +193,10 @@ class Fusion:
         if root not in self.heavy:
             return ("map",)
         primitive, inputs, params = self.program.instructions[root - self.base]
-        if primitive in _REDUCTIONS:
+        if primitive in REDUCTIONS:
             return "reduce", self.program.avals[inputs[0]].shape, params
+        if primitive is tiles:
+            return "tiles", params[0]
         names = {P.argmax: "argreduce", P.argmin: "argreduce", P.argsort: "argsort"}
         names |= {P.dot_general: "dot", scatter_ordered: "scatter"}
         return (names.get(primitive, "scan"), root)
@@ -198,6 +207,22 @@ class Fusion:
             wanted |= kernel.reads
         for kernel in self.kernels:
             kernel.stores = [root for root in kernel.roots if root in wanted]
+
+
+def _is_light(program: Program, instruction: Instruction) -> bool:
+    """Whether `instruction` folds up the records of a few workgroups, by way of views."""
+    if instruction.primitive not in REDUCTIONS:
+        return False
+    shape = program.avals[instruction.inputs[0]].shape
+    if prod(shape[a] for a in instruction.params[0]) > FEW:
+        return False
+    while instruction.primitive is not tiles:
+        (source, *others) = instruction.inputs
+        here = instruction.primitive in (*REDUCTIONS, P.slice_, P.reshape)
+        if others or not here or source < program.num_inputs:
+            return False
+        instruction = program.instructions[source - program.num_inputs]
+    return True
 
 
 def fuse(program: Program, most_buffers: int) -> Fusion:

@@ -16,18 +16,26 @@ from ..wgsl.values import INLINE
 from .products import simplified
 
 MOST_PARTS = 4
-HEAVY = frozenset(
-    (P.sum_, P.prod, P.max_, P.min_, P.argmax, P.argmin, P.cumsum, P.cumprod, P.cummax, P.cummin)
-    + (P.argsort, P.dot_general, P.scatter)
-)
+REDUCTIONS = frozenset((P.sum_, P.prod, P.max_, P.min_))
 
 
 def _infer_ordered(inputs: Sequence[Typed], params: Params) -> Inferred:
     return inputs[0].shape, inputs[0].dtype
 
 
+def _infer_tiles(inputs: Sequence[Typed], params: Params) -> Inferred:
+    found: Inferred = params[0].aval(params[1])
+    return found
+
+
 # scatter with the order that sorts its indices: each element then finds its updates in one run.
 scatter_ordered = Primitive("scatter", Kind.INDEX, 4, ("axis", "mode"), _infer_ordered)
+# One of the results of a phase that is one kernel: see `tiling`.
+tiles = Primitive("tiles", Kind.INDEX, None, ("tiling", "result"), _infer_tiles)
+HEAVY = frozenset(
+    (*REDUCTIONS, P.argmax, P.argmin, P.cumsum, P.cumprod, P.cummax, P.cummin)
+    + (P.argsort, P.dot_general, P.scatter, scatter_ordered, tiles)
+)
 
 
 def is_native(primitive: Primitive) -> bool:

@@ -4,6 +4,7 @@ A view is the value of its input at another index, so that it costs index arithm
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Protocol
 
 from allumette_core import primitives as P
@@ -12,6 +13,7 @@ from allumette_core.dtypes import uint32
 from allumette_core.primitives import Kind, Primitive
 from allumette_core.shapes import Shape
 
+from .folds import Fold
 from .scalar import cast, compute
 from .types import computed, literal, loaded
 from .writer import Index, Writer
@@ -46,7 +48,7 @@ class Values:
         instruction = self.program.instructions[value - self.program.num_inputs]
         if instruction.primitive.kind is Kind.ELEMENTWISE:
             return self._elementwise(value, instruction, index, key)
-        rule = _RULES[instruction.primitive]
+        rule = _PLACES[instruction.primitive]
         made = rule(self, instruction, index)
         self.writer.remember(key, made)
         return made
@@ -214,6 +216,30 @@ def _random_bits(values: Values, instruction: Instruction, index: Index) -> str:
     return writer.let(f"({words}.x ^ {words}.y)")
 
 
+def _reduce(values: Values, instruction: Instruction, index: Index) -> str:
+    """A reduction over few elements, by a loop in place."""
+    (source,), (axes,) = instruction.inputs, instruction.params
+    shape, dtype = values.program.avals[source]
+    writer, fold, result = (
+        values.writer,
+        Fold(instruction.primitive, dtype),
+        values.writer.fresh("r"),
+    )
+    writer.line(f"var {result}: {fold.type} = {fold.start};")
+    kept = iter(index.axes)
+    places = [None if axis in axes else next(kept) for axis in range(len(shape))]
+    with ExitStack() as stack:
+        for axis in axes:
+            name = writer.fresh("x")
+            head = f"for (var {name} = 0u; {name} < {shape[axis]}u; {name}++) {{"
+            if shape[axis] > 1:
+                stack.enter_context(writer.block(head))
+            places[axis] = name if shape[axis] > 1 else "0u"
+        text = values.at(source, index.at(shape, [place or "0u" for place in places]))
+        writer.line(f"{result} = {fold.join(result, text)};")
+    return result
+
+
 _RULES: Mapping[Primitive, Rule] = {
     P.reshape: _reshape,
     P.broadcast: _broadcast,
@@ -230,3 +256,4 @@ _RULES: Mapping[Primitive, Rule] = {
 }
 INLINE = frozenset(_RULES)
 """What needs no memory, besides elementwise primitives."""
+_PLACES = {**_RULES, **dict.fromkeys((P.sum_, P.prod, P.max_, P.min_), _reduce)}

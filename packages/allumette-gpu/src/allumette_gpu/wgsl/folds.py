@@ -7,8 +7,8 @@ from allumette_core import primitives as P
 from allumette_core.dtypes import DType
 from allumette_core.primitives import Primitive
 
-from ..wgsl.scalar import compute, extreme
-from ..wgsl.types import computed, literal
+from .scalar import compute, extreme
+from .types import computed, literal
 
 _START = {P.sum_: 0, P.prod: 1, P.cumsum: 0, P.cumprod: 1}
 _JOIN = {P.sum_: P.add, P.prod: P.mul, P.max_: P.maximum, P.min_: P.minimum}

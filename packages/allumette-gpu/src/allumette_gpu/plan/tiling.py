@@ -1,0 +1,297 @@
+"""How a phase runs as one kernel: the rows of a tile, who computes what, and where it is kept.
+
+Core's scheduler cuts a program into phases in which values flow along rows. A workgroup takes one
+tile of rows after another, and keeps what it computes of them in its memory. What is folded up over
+the rows (losses, gradients of parameters) it folds up in a record of its own: records are read by
+the kernels that come after.
+
+An invocation updates the same elements of its record for every tile, so nothing has to wait for
+that, and results do not depend on what runs when.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from allumette_core.compiler.schedule import Contract, Loop, Nest, Place, Statement, Store
+from allumette_core.dtypes import DType
+from allumette_core.shapes import Shape
+
+from ..limits import Limits
+from ..wgsl.types import TYPES
+from .tile_forms import WORDS, moves, renders, touched
+
+ROWS = (32, 16, 8)  # of a tile, where there is room for them
+MANY_TILES = 1 << 10  # that fill a device, however large they are
+MOST_GROUPS = 512
+LARGEST_RECORD = 1 << 15
+LONGEST = 256  # elements that one invocation folds up for a tile
+SIDES = (4, 2, 1)  # of the block of a product that an invocation computes
+SOFTWARE_WIDTH = 64  # a processor does not switch between many invocations for nothing
+SOFTWARE_GROUPS = 16
+SOFTWARE_TURNS = 50_000  # of the loops of an invocation: see `Shader.loop`
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a workgroup keeps of a fold: `parts` times `count` elements of a record of `word`s."""
+
+    kind: str
+    word: str
+    offset: int
+    parts: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Stores of a nest whose points are dealt out to invocations alike: along the axes `kept` each
+    has points of its own, along the others it folds up; `parts` of them share the rows."""
+
+    nest: Nest
+    stores: tuple[Store, ...]
+    kept: Shape
+    parts: int
+
+    @property
+    def folded(self) -> Shape:
+        return tuple(a for a in range(len(self.nest.shape)) if a not in self.kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """A product whose result is cut into blocks of `sides`, one an invocation."""
+
+    product: Contract
+    sides: tuple[int, int]
+    parts: int
+
+
+Work = Group | Blocks
+
+
+@dataclass(eq=False, slots=True)
+class Tiling:
+    """A phase as a kernel of `groups` workgroups that take tiles of `rows` rows."""
+
+    loop: Loop
+    rows: int
+    width: int
+    groups: int
+    before: tuple[Work, ...]
+    """What does not depend on rows, and is done once."""
+    work: tuple[Work, ...]
+    rooms: dict[int, int]
+    """The room of each value that is kept for a tile."""
+    room_types: tuple[tuple[str, int], ...]
+    records: dict[int, Record]
+    lengths: dict[str, int]
+    """The elements of a workgroup's record, by what they are."""
+
+    def aval(self, result: int | str) -> tuple[Shape, DType]:
+        """The shape and dtype of a value that is stored, or of the records of one kind of word."""
+        if isinstance(result, int):
+            return self.loop.phase.program.avals[result]
+        return (self.groups, self.lengths[result]), np.dtype(WORDS[result])
+
+    @property
+    def tiles(self) -> int:
+        return -(-self.loop.phase.rows // self.rows)
+
+
+def tiling(loop: Loop, limits: Limits) -> Tiling | None:
+    """How `loop` runs as one kernel, None if it is none of those that may."""
+    bound = len(loop.phase.inputs) + len(loop.phase.outputs)
+    if not renders(loop) or bound > 4 * limits.buffers:
+        return None
+    width = min(limits.width, SOFTWARE_WIDTH) if limits.software else limits.width
+    for rows in _sizes(loop, limits):
+        found = _Planner(loop, rows, width).tiling(limits)
+        if found is not None:
+            return found
+    return None
+
+
+def _sizes(loop: Loop, limits: Limits) -> Iterator[int]:
+    """The rows of a tile to try, the best first."""
+    for rows in ROWS:
+        many = loop.phase.rows // rows >= MANY_TILES or limits.software
+        if rows == ROWS[0] and not many:
+            continue  # few large tiles would leave most of a device idle
+        yield rows
+
+
+# ---- how it is cut
+
+
+class _Planner:
+    """A tiling with so many rows and invocations, while it is being made."""
+
+    def __init__(self, loop: Loop, rows: int, width: int) -> None:
+        self.loop, self.rows, self.width = loop, rows, width
+
+    def tiling(self, limits: Limits) -> Tiling | None:
+        loop = self.loop
+        before, work = (
+            tuple(w for s in loop.statements if moves(s) is moving for w in self._works(s))
+            for moving in (False, True)
+        )
+        rooms, room_types = self._rooms()
+        if 4 * sum(size for _, size in room_types) > limits.shared_bytes:
+            return None
+        records, lengths = self._records((*before, *work))
+        whole = [v for v in loop.phase.program.outputs if loop.memory[v].place is Place.WHOLE]
+        turns = sum(map(self._turns, work))
+        tiles = -(-loop.phase.rows // self.rows)
+        room = limits.binding // (4 * max([1, *lengths.values()]))
+        groups = self._groups(min(tiles, room, MOST_GROUPS, limits.groups), turns, limits)
+        if (
+            len(loop.phase.inputs) + len(whole) + len(lengths) > limits.buffers
+            or sum(lengths.values()) > LARGEST_RECORD
+            or groups is None
+            or any(self._longest(w) > LONGEST for w in (*before, *work))
+        ):
+            return None
+        return Tiling(
+            loop, self.rows, self.width, groups, before, work, rooms, room_types, records, lengths
+        )
+
+    def _groups(self, most: int, turns: int, limits: Limits) -> int | None:
+        """The workgroups, `most` at most; None: invocations would have too many turns of loops."""
+        if not limits.software:
+            return most or None
+        tiles = -(-self.loop.phase.rows // self.rows)
+        groups = max(min(most, SOFTWARE_GROUPS), -(-tiles * turns // SOFTWARE_TURNS))
+        return groups if groups <= most else None
+
+    # ---- what is computed together
+
+    def size(self, nest: Nest, axis: int) -> int:
+        """The points of a tile along an axis."""
+        if axis or not nest.rows:
+            return nest.shape[axis]
+        return nest.shape[0] // self.loop.phase.rows * self.rows
+
+    def _works(self, statement: Statement) -> list[Work]:
+        if isinstance(statement, Contract):
+            return [self._blocks(statement)]
+        nest, every = statement, tuple(range(len(statement.shape)))
+        plain = tuple(s for s in nest.stores if s.fold is None)
+        found: dict[Shape, list[Store]] = {}
+        for s in nest.stores:
+            if s.fold is not None:
+                kept = tuple(a for a in every if s.access.layout.strides[a])
+                found.setdefault(kept, []).append(s)
+        groups: list[Work] = []
+        for kept, stores in found.items():
+            parts = self._parts(nest, kept)
+            busy = parts * prod(self.size(nest, a) for a in kept)
+            if plain and 2 * busy >= min(self.width, prod(self.size(nest, a) for a in every)):
+                # It has every point once: others need not be computed again to be stored.
+                stores, plain = [*plain, *stores], ()
+            groups.append(Group(nest, tuple(stores), kept, parts))
+        return [*([Group(nest, plain, every, 1)] if plain else []), *groups]
+
+    def _parts(self, nest: Nest, kept: Shape) -> int:
+        """So many invocations share the rows of an element that is folded up over rows."""
+        if not nest.rows or 0 in kept:
+            return 1
+        return self._share(self.size(nest, 0), prod(self.size(nest, a) for a in kept))
+
+    def _share(self, rows: int, points: int) -> int:
+        return max(1, min(rows, self.width // points))
+
+    def _blocks(self, product: Contract) -> Blocks:
+        m, n = (d.size * (self.rows if d.rows else 1) for d in (product.m, product.n))
+        around = prod(d.size * (self.rows if d.rows else 1) for d in product.batch if d.out)
+        sides = next(
+            s for s in SIDES
+            if s == 1 or 2 * around * -(-m // s) * -(-n // s) >= self.width
+        )  # fmt: skip
+        blocks = around * -(-m // sides) * -(-n // sides)
+        rows = self.rows * product.k.size if product.accumulate and product.k.rows else 1
+        return Blocks(product, (sides, sides), self._share(rows, blocks))
+
+    # ---- how long it takes
+
+    def _counts(self, work: Work) -> tuple[int, list[int]]:
+        """The points of all invocations, and the turns of the loops of one of them."""
+        if isinstance(work, Group):
+            nest = work.nest
+            points = work.parts * prod(self.size(nest, a) for a in work.kept)
+            return points, [
+                -(-self.size(nest, a) // (work.parts if a == 0 else 1)) for a in work.folded
+            ]
+        product = work.product
+        size = {
+            d: d.size * (self.rows if d.rows else 1)
+            for d in (*product.batch, product.m, product.n, product.k)
+        }
+        points = work.parts * prod(size[d] for d in product.batch if d.out)
+        points *= -(-size[product.m] // work.sides[0]) * -(-size[product.n] // work.sides[1])
+        inner = [size[d] for d in product.batch if not d.out]
+        return points, [*inner, -(-size[product.k] // work.parts)]
+
+    def _turns(self, work: Work) -> int:
+        points, loops = self._counts(work)
+        turns = 1
+        for size in reversed(loops):
+            turns = 1 + size * turns
+        return -(-points // self.width) * turns
+
+    def _longest(self, work: Work) -> int:
+        return prod(self._counts(work)[1]) if isinstance(work, Group) else 0
+
+    # ---- where it is kept
+
+    def _rooms(self) -> tuple[dict[int, int], tuple[tuple[str, int], ...]]:
+        """A room for each value of a tile; those that are not needed together share one."""
+        lives: dict[int, tuple[int, int]] = {}
+        for place, statement in enumerate(self.loop.statements):
+            for value in touched(self.loop, statement):
+                lives[value] = lives.get(value, (place, place))[0], place
+        rooms: dict[int, int] = {}
+        types: list[tuple[str, int]] = []
+        free: list[int] = []
+        ends: list[tuple[int, int]] = []  # the last statement, and the room
+        for value, (first, last) in sorted(lives.items(), key=lambda item: item[1]):
+            memory = self.loop.memory[value]
+            if memory.place is not Place.CHUNK:
+                continue
+            free += [room for end, room in ends if end < first]
+            ends = [(end, room) for end, room in ends if end >= first]
+            word, size = TYPES[memory.dtype.name].stored, memory.layout.size
+            size = size // self.loop.phase.rows * self.rows if memory.moves else size
+            fitting = [r for r in free if types[r][0] == word]
+            if fitting and memory.moves:
+                room = min(fitting, key=lambda r: abs(types[r][1] - size))
+                free.remove(room)
+                types[room] = word, max(size, types[room][1])
+            else:
+                room = len(types)
+                types.append((word, size))
+            rooms[value] = room
+            if memory.moves:
+                ends.append((last, room))
+        return rooms, tuple(types)
+
+    def _records(self, works: tuple[Work, ...]) -> tuple[dict[int, Record], dict[str, int]]:
+        records: dict[int, Record] = {}
+        lengths: dict[str, int] = {}
+
+        def add(value: int, kind: str, parts: int) -> None:
+            memory = self.loop.memory[value]
+            if memory.place is not Place.FOLD:
+                return
+            word, count = TYPES[memory.dtype.name].stored, memory.layout.size
+            records[value] = Record(kind, word, lengths.get(word, 0), parts, count)
+            lengths[word] = records[value].offset + parts * count
+
+        for work in works:
+            if isinstance(work, Blocks):
+                add(work.product.out, "sum", work.parts)
+                continue
+            for store in work.stores:
+                add(store.access.value, store.fold or "", work.parts)
+        return records, lengths
