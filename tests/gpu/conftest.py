@@ -1,9 +1,10 @@
 """Tests of the GPU package; they skip where no driver offers an adapter, unless one is required."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import allumette_core as al
 import numpy as np
 import pytest
 from allumette_core.backend.registry import backend_of
@@ -47,6 +48,20 @@ def backend() -> Any:
 def device(backend: Any) -> Any:
     """Its first device."""
     return backend.device("gpu")
+
+
+# The least that any adapter has, and less.
+LOW = "buffers=8 binding=1048576 groups=64 shared_bytes=16384 invocations=256"
+
+
+@pytest.fixture(scope="module")
+def low(backend: Any) -> Iterator[Any]:
+    """The first device, opened with limits far below those of the adapter."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALLUMETTE_GPU_LIMITS", LOW)
+        al.reset_device("gpu")
+        yield backend.device("gpu")
+    al.reset_device("gpu")
 
 
 def program(arrays: Sequence[Array], *steps: Step, outputs: Sequence[int] = ()) -> Program:

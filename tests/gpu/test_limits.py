@@ -109,3 +109,16 @@ def test_a_long_chain_is_cut_before_the_writer_recurses_too_far(same: Same, step
     chain = [(name, (i,), params) for i in range(2000)]
     same([x], *chain)
     same([x], *chain, outputs=(1000, 2000))
+
+
+def test_a_kernel_that_needs_more_than_there_is_is_refused_with_the_limit(
+    build_program: Callable[..., Any],
+) -> None:
+    def plan(low: Limits, arrays: list[np.ndarray], *steps: Any) -> Any:
+        return build(prepare(build_program(arrays, *steps), frozenset(("float32", "int32"))), low)
+
+    index, update = np.zeros(3, np.int32), some(3)
+    with pytest.raises(BackendError, match=r"scatter.* 5 storage buffers; the limit is 3"):
+        plan(replace(LOW, buffers=3), [some(4), index, update], ("scatter", (0, 1, 2), (0, "add")))
+    with pytest.raises(BackendError, match=r"reduce.* 256 bytes of workgroup memory.* 100"):
+        plan(replace(LOW, shared_bytes=100), [some(2, 300)], ("sum", (0,), ((1,),)))

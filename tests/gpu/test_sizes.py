@@ -66,6 +66,18 @@ def test_sums_of_ten_million_are_accurate(both: Callable[..., list]) -> None:
     assert abs(got - exact) <= 1e-6 * exact
 
 
+@pytest.mark.parametrize("shape", [(128, 300), (1000, 300), (10**6, 3), (300, 8000), (3, 20_000)])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_errors_of_a_sum_do_not_add_up(
+    both: Callable[..., list], shape: tuple[int, int], axis: int
+) -> None:
+    """Equal numbers are rounded the same way again and again."""
+    x = np.full(shape, 0.1, np.float32)
+    ((got, _),) = both([x], ("sum", (0,), ((axis,),)))
+    exact = x.sum(axis, dtype=np.float64)
+    np.testing.assert_allclose(got, exact, rtol=6e-7)
+
+
 @pytest.mark.parametrize("size", [1000, 1025, 5000])
 def test_sorting_is_stable_over_several_merges(same: Same, size: int) -> None:
     x = some((2, size, 2))

@@ -28,10 +28,7 @@ def write(job: Job) -> list[Part]:
     writer, kind = shader.writer, computed(dtype)
     together = space.depth > ALONE
     out = "group" if together else "i"
-    if together:
-        if space.count > job.limits.groups:
-            writer.line(f"if (group >= {space.count}u) {{ return; }}")
-    else:
+    if not together:
         writer.line(f"let i = group * {width}u + lane;")
         writer.line(f"if (i >= {space.count}u) {{ return; }}")
     writer.line(f"var best: {kind} = {literal(0, dtype)};")

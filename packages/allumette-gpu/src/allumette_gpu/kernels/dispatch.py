@@ -1,8 +1,10 @@
 """From parts to shaders: parts that do not depend on one another run side by side."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+from allumette_core.errors import BackendError
 
 from ..limits import Limits
 from ..wgsl.library import included
@@ -36,26 +38,45 @@ def grouped(parts: Iterable[Part], limits: Limits) -> list[list[Part]]:
 
 
 def _shared_bytes(parts: Sequence[Part]) -> int:
-    """At most; elements of 8 bytes are the largest."""
-    sizes = [int(type_.split(",")[1].strip(" >")) for p in parts for _, type_ in p.shared]
-    return 8 * sum(sizes)
+    arrays = [
+        type_.removeprefix("array<").removesuffix(">").split(",")
+        for p in parts
+        for _, type_ in p.shared
+    ]
+    return sum((8 if "64" in element else 4) * int(count) for element, count in arrays)
 
 
-def assemble(parts: Sequence[Part], limits: Limits) -> Dispatch:
-    """The shader of `parts`, which take their workgroups one after another."""
+def assemble(parts: Sequence[Part], limits: Limits) -> Iterator[Dispatch]:
+    """The shader of `parts`, which take their workgroups one after another.
+
+    It is one dispatch, or several where the grid of a device does not hold all workgroups.
+
+    Raises:
+        BackendError: it needs more than the device has, whatever is done.
+    """
     bound: dict[int, tuple[str, bool]] = {}
     for value, stored, written in (b for part in parts for b in part.buffers):
         bound[value] = (stored, written or bound.get(value, ("", False))[1])
     places = {value: i for i, value in enumerate(bound)}
-    total = sum(part.groups for part in parts)
-    rows = -(-total // limits.groups)
-    across = -(-total // rows)
+    name = ", ".join(dict.fromkeys(part.name for part in parts))
+    _refuse(name, "storage buffers", len(bound), limits.buffers)
+    _refuse(name, "bytes of workgroup memory", _shared_bytes(parts), limits.shared_bytes)
     body = "\n".join(_function(k, part, places) for k, part in enumerate(parts))
     library = included(body)
-    code = "\n".join([library, *_bindings(bound), body, *_main(parts, across, library)])
+    code = "\n".join([library, *_bindings(bound), body])
     head = "enable f16;\n" if re.search(r"\bf16\b", code) else ""
-    name = ", ".join(dict.fromkeys(part.name for part in parts))
-    return Dispatch(name, head + code, tuple(bound), (across, rows, 1))
+    total, most = sum(part.groups for part in parts), limits.groups**2
+    for first in range(0, total, most):
+        count = min(total - first, most)
+        rows = -(-count // limits.groups)
+        across = -(-count // rows)
+        main = _main(parts, first, across, library)
+        yield Dispatch(name, "\n".join([head + code, *main]), tuple(bound), (across, rows, 1))
+
+
+def _refuse(name: str, what: str, wanted: int, limit: int) -> None:
+    if wanted > limit:
+        raise BackendError(f"gpu: a kernel ({name}) needs {wanted} {what}; the limit is {limit}")
 
 
 def _bindings(bound: dict[int, tuple[str, bool]]) -> list[str]:
@@ -78,12 +99,13 @@ def _function(number: int, part: Part, places: dict[int, int]) -> str:
     return f"{''.join(shared)}fn part{number}(group: u32, lane: u32) {{\n{body}\n}}"
 
 
-def _main(parts: Sequence[Part], across: int, library: str) -> list[str]:
+def _main(parts: Sequence[Part], first: int, across: int, library: str) -> list[str]:
+    place = f"group_id.x + group_id.y * {across}u"
     lines = [
         f"@compute @workgroup_size({parts[0].width})",
         "fn main(@builtin(workgroup_id) group_id: vec3<u32>, "
         "@builtin(local_invocation_index) lane: u32) {",
-        f"  let group = group_id.x + group_id.y * {across}u;",
+        f"  let group = {place} + {first}u;" if first else f"  let group = {place};",
     ]
     if "> zero:" in library:
         lines.append("  zero = group_id.z;")

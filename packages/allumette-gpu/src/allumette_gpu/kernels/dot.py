@@ -109,8 +109,6 @@ class _Tiles:
     def _accumulate(self, shader: Shader) -> None:
         """Sums s_0_0 ... of the terms of one piece for the elements of a thread."""
         writer, tile = shader.writer, self.tile
-        if self._groups() > self.job.limits.groups:
-            writer.line(f"if (group >= {self._groups()}u) {{ return; }}")
         writer.line(f"let column = (group % {self.across}u) * {tile}u;")
         writer.line(f"let row = ((group / {self.across}u) % {self.down}u) * {tile}u;")
         writer.line(f"let batch = (group / {self.across * self.down}u) % {self.batch}u;")

@@ -9,16 +9,18 @@ from allumette_core.shapes import Shape
 from ..wgsl.folds import Fold
 from ..wgsl.types import TYPES, kept, loaded, rounded
 from ..wgsl.writer import Index
-from .base import Job, Part, Shader
+from .base import MOST_TURNS, Job, Part, Shader
 
 ALONE = 128  # elements that one thread folds up without help
 ROW_PIECE = 4096  # elements of a piece if there are two dispatches, folded by a workgroup ...
 COLUMN_PIECE = 512  # ... or by a thread, beside whose neighbours fold the next columns
 MOST_PIECES = 1024
+BLOCK = 32  # elements that a thread folds one after another
 FEW_GROUPS = 256  # workgroups that do not fill a device
 
 
-Bounds = tuple[str, str, int]
+Bounds = tuple[str, str, int, int]
+"""Where a loop over elements starts and ends, its step, and how often it turns."""
 Read = Callable[[int, Index], str]
 """Writes the element of input k at an index."""
 
@@ -105,15 +107,26 @@ class _Reduction:
             shader.share(f"shared{k}", f"array<{fold.type}, {width}>")
 
     def _fold(self, shader: Shader, space: Space, out: str, bounds: Bounds, read: Read) -> None:
-        """Accumulators acc0, acc1 ... of the elements in `bounds` (start, end, step)."""
+        """Accumulators acc0, acc1 ... of the elements in `bounds`.
+
+        Those of a block are folded up before they are joined to what was before, so that errors
+        of rounding grow with the block and the number of blocks, not with their product.
+        """
         writer = shader.writer
         for k, fold in enumerate(self.folds):
             writer.line(f"var acc{k}: {fold.type} = {fold.start};")
-        start, end, step = bounds
-        with shader.loop("r", end, start, step, space.depth // step):
-            index = space.index(shader, out, "r")
+        start, end, step, turns = bounds
+        block = step * BLOCK * max(1, -(-turns // MOST_TURNS))
+        with shader.loop("first", end, start, block):
             for k, fold in enumerate(self.folds):
-                writer.line(f"acc{k} = {fold.join(f'acc{k}', read(k, index))};")
+                writer.line(f"var part{k}: {fold.type} = {fold.start};")
+            writer.line(f"let to = min(first + {block}u, {end});")
+            with shader.loop("r", "to", "first", step, turns):
+                index = space.index(shader, out, "r")
+                for k, fold in enumerate(self.folds):
+                    writer.line(f"part{k} = {fold.join(f'part{k}', read(k, index))};")
+            for k, fold in enumerate(self.folds):
+                writer.line(f"acc{k} = {fold.join(f'acc{k}', f'part{k}')};")
 
     def _join_lanes(self, shader: Shader) -> None:
         """Combine the accumulators of a workgroup in shared memory; lane 0 has the result."""
@@ -150,21 +163,16 @@ class _Reduction:
         if not together:
             shader.writer.line(f"let i = group * {width}u + lane;")
             shader.writer.line(f"if (i >= {count}u) {{ return; }}")
-            self._fold(shader, space, "i", ("0u", f"{space.depth}u", 1), read)
+            self._fold(shader, space, "i", ("0u", f"{space.depth}u", 1, space.depth), read)
             self._finish(shader, [f"acc{k}" for k in range(len(self.folds))], "i")
             return shader.finish(-(-count // width), width)
         self._shared(shader)
-        self._guard(shader, count)
-        self._fold(shader, space, "group", ("lane", f"{space.depth}u", width), read)
+        bounds = "lane", f"{space.depth}u", width, space.depth // width
+        self._fold(shader, space, "group", bounds, read)
         self._join_lanes(shader)
         with shader.writer.block("if (lane == 0u) {"):
             self._finish(shader, [f"shared{k}[0]" for k in range(len(self.folds))], "group")
         return shader.finish(count, width)
-
-    def _guard(self, shader: Shader, groups: int) -> None:
-        """The grid may have a few workgroups too many."""
-        if groups > self.job.limits.groups:
-            shader.writer.line(f"if (group >= {groups}u) {{ return; }}")
 
     def partial(self) -> Part:
         """The results of each piece, side by side in a buffer [piece, result]."""
@@ -175,7 +183,6 @@ class _Reduction:
         groups = total if self.space.rows else -(-total // width)
         if self.space.rows:
             self._shared(shader)
-            self._guard(shader, groups)
             shader.writer.line("let place = group;")
         else:
             shader.writer.line(f"let place = group * {width}u + lane;")
@@ -184,9 +191,9 @@ class _Reduction:
         shader.writer.line(f"let i = place % {count}u;")
         shader.writer.line(f"let end = min((piece + 1u) * {length}u, {depth}u);")
         start = f"piece * {length}u"
-        bounds: Bounds = (start, "end", 1)
+        bounds: Bounds = (start, "end", 1, length)
         if self.space.rows:
-            bounds = (f"{start} + lane", "end", width)
+            bounds = (f"{start} + lane", "end", width, length // width)
         self._fold(shader, self.space, "i", bounds, self._inputs(shader))
         if self.space.rows:
             self._join_lanes(shader)

@@ -56,8 +56,6 @@ class _Scan:
         writer, piece = shader.writer, -(-self.length // width)
         self.turns = piece
         shader.share("sums", f"array<{self.fold.type}, {width}>")
-        if self.rows > self.job.limits.groups:
-            writer.line(f"if (group >= {self.rows}u) {{ return; }}")
         writer.line("let row = group;")
         self._bases(shader)
         writer.line(f"let start = min(lane * {piece}u, {self.length}u);")

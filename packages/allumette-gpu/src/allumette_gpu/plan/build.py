@@ -55,9 +55,10 @@ def _built(program: Program, limits: Limits) -> Plan:
     fusion = fuse(program, limits.buffers)
     temps = Temps(len(program.avals))
     dispatches = [
-        assemble(parts, limits)
+        dispatch
         for _, kernels in groupby(fusion.kernels, lambda kernel: kernel.level)
         for parts in _level([Job(fusion, kernel, limits, temps) for kernel in kernels])
+        for dispatch in assemble(parts, limits)
     ]
     made = tuple(dict.fromkeys(v for v in program.outputs if v >= program.num_inputs))
     sizes = [stored_bytes(prod(aval.shape), aval.dtype) for aval in program.avals] + temps.sizes
