@@ -28,7 +28,8 @@ MOST_GROUPS = 512
 LARGEST_RECORD = 1 << 15
 LONGEST = 256  # elements that one invocation folds up for a tile
 SIDES = (4, 2, 1)  # of the block of a product that an invocation computes
-SOFTWARE_WIDTH = 64  # a processor does not switch between many invocations for nothing
+SOFTWARE_SIDES = (8, 4, 2, 1)  # a processor's loads cost more
+SOFTWARE_WIDTH = 8  # its lanes: to switch between more invocations takes time
 SOFTWARE_GROUPS = 16
 SOFTWARE_TURNS = 50_000  # of the loops of an invocation: see `Shader.loop`
 
@@ -105,9 +106,8 @@ def tiling(loop: Loop, limits: Limits) -> Tiling | None:
     bound = len(loop.phase.inputs) + len(loop.phase.outputs)
     if not renders(loop) or bound > 4 * limits.buffers:
         return None
-    width = min(limits.width, SOFTWARE_WIDTH) if limits.software else limits.width
     for rows in _sizes(loop, limits):
-        found = _Planner(loop, rows, width).tiling(limits)
+        found = _Planner(loop, rows, limits).tiling()
         if found is not None:
             return found
     return None
@@ -128,11 +128,13 @@ def _sizes(loop: Loop, limits: Limits) -> Iterator[int]:
 class _Planner:
     """A tiling with so many rows and invocations, while it is being made."""
 
-    def __init__(self, loop: Loop, rows: int, width: int) -> None:
-        self.loop, self.rows, self.width = loop, rows, width
+    def __init__(self, loop: Loop, rows: int, limits: Limits) -> None:
+        self.loop, self.rows, self.limits = loop, rows, limits
+        self.width = min(limits.width, SOFTWARE_WIDTH) if limits.software else limits.width
+        self.sides = SOFTWARE_SIDES if limits.software else SIDES
 
-    def tiling(self, limits: Limits) -> Tiling | None:
-        loop = self.loop
+    def tiling(self) -> Tiling | None:
+        loop, limits = self.loop, self.limits
         before, work = (
             tuple(w for s in loop.statements if moves(s) is moving for w in self._works(s))
             for moving in (False, True)
@@ -145,7 +147,7 @@ class _Planner:
         turns = sum(map(self._turns, work))
         tiles = -(-loop.phase.rows // self.rows)
         room = limits.binding // (4 * max([1, *lengths.values()]))
-        groups = self._groups(min(tiles, room, MOST_GROUPS, limits.groups), turns, limits)
+        groups = self._groups(min(tiles, room, limits.groups), turns)
         if (
             len(loop.phase.inputs) + len(whole) + len(lengths) > limits.buffers
             or sum(lengths.values()) > LARGEST_RECORD
@@ -157,10 +159,10 @@ class _Planner:
             loop, self.rows, self.width, groups, before, work, rooms, room_types, records, lengths
         )
 
-    def _groups(self, most: int, turns: int, limits: Limits) -> int | None:
+    def _groups(self, most: int, turns: int) -> int | None:
         """The workgroups, `most` at most; None: invocations would have too many turns of loops."""
-        if not limits.software:
-            return most or None
+        if not self.limits.software:
+            return min(most, MOST_GROUPS) or None
         tiles = -(-self.loop.phase.rows // self.rows)
         groups = max(min(most, SOFTWARE_GROUPS), -(-tiles * turns // SOFTWARE_TURNS))
         return groups if groups <= most else None
@@ -206,7 +208,7 @@ class _Planner:
         m, n = (d.size * (self.rows if d.rows else 1) for d in (product.m, product.n))
         around = prod(d.size * (self.rows if d.rows else 1) for d in product.batch if d.out)
         sides = next(
-            s for s in SIDES
+            s for s in self.sides
             if s == 1 or 2 * around * -(-m // s) * -(-n // s) >= self.width
         )  # fmt: skip
         blocks = around * -(-m // sides) * -(-n // sides)
