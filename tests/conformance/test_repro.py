@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from allumette_core.conformance import repro, values
+from allumette_core.conformance import repro, stress_scripts, values
 from allumette_core.conformance.check import perform
 from allumette_core.conformance.levels import checks
 from allumette_core.conformance.subject import Subject
-from faulty import Faulty
+from faulty import Faulty, wrapped
 from sabotage import MUTANTS, failures, opened
 
 KERNEL = [
@@ -34,6 +34,41 @@ def test_a_repro_fails_on_the_mutant_and_passes_on_a_right_backend(name: str) ->
     with pytest.raises(AssertionError):
         exec(script, dict(named))
     exec(script, {"open_backend": lambda _: Faulty(backend.info.name)})
+
+
+STRESS = {
+    "many-calls": "gives the same buffer on every call",
+    "inputs-intact": "writes to an input that was not donated",
+    "donation": "writes to a donated input that is needed again",
+    "donated-results": "gives the same buffer on every call",
+    "deterministic": "rounds otherwise from the eleventh call on",
+    "another-thread": "is wrong in a second thread",
+    "threads": "shares scratch memory between threads",
+    "flat-memory": "keeps every result it ever made",
+    "too-large": "raises errors of its own kind",
+}
+
+
+@pytest.mark.parametrize("name", STRESS)
+def test_what_fails_with_time_comes_with_a_script(name: str) -> None:
+    backend = opened(MUTANTS[f"backend: {STRESS[name]}"][1])  # type: ignore[arg-type]
+    found = perform(next(c for c in checks((5,)) if c.name == name), Subject(backend))
+    assert found.failed
+    assert len(found.repro.splitlines()) <= 15
+    script = found.repro.replace("import open_backend", "import REGISTRY")
+    with pytest.raises((AssertionError, KeyError)):
+        exec(script, {"open_backend": lambda _: backend})
+    exec(script, {"open_backend": lambda _: Faulty(backend.info.name)})
+
+
+@pytest.mark.parametrize("name", ["long-program", "many-outputs"])
+def test_such_a_script_passes_on_a_right_backend_alone(name: str) -> None:
+    script = stress_scripts.script(name, "any").replace("import open_backend", "import REGISTRY")
+    assert len(script.splitlines()) <= 15
+    exec(script, {"open_backend": Faulty})
+    wrong = wrapped(lambda program, run, buffers: [x + 1 for x in run(buffers)])
+    with pytest.raises(AssertionError):
+        exec(script, {"open_backend": wrong})
 
 
 FUSED = "backend: is wrong when it fuses two primitives"

@@ -8,7 +8,7 @@ from ..backend.reference import KERNELS
 from ..compiler.program import Instruction
 from ..dtypes import int32
 from ..primitives import PRIMITIVES, Params
-from . import interruption, scripts, stress
+from . import interruption, scripts, stress, stress_scripts
 from .case import program_of
 from .check import Check, Fault
 from .subject import Subject
@@ -22,8 +22,21 @@ def checks() -> list[Check]:
     """What stands in the tables below."""
     made = [_large(name, _BEYOND_GROUPS) for name in _LARGE]
     made += [_large(name, _BEYOND_FLOAT) for name in _LARGEST]
-    made += [Check(5, name, body, needs=("float32", *needs)) for name, body, *needs in _BODIES]
+    made += [
+        Check(5, name, _with_script(name, body), needs=("float32", *needs))
+        for name, body, *needs in _BODIES
+    ]
     return made
+
+
+def _with_script(name: str, body: Callable[[Subject], None]) -> Callable[[Subject], None]:
+    def run(subject: Subject) -> None:
+        try:
+            body(subject)
+        except Fault as fault:
+            raise Fault(fault.problem, stress_scripts.script(name, subject.name)) from fault
+
+    return run
 
 
 def _large(name: str, size: int) -> Check:

@@ -21,7 +21,7 @@ _SIZE = 1000
 Step = Instruction
 
 
-def _steps() -> list[Instruction]:
+def stress_steps() -> list[Instruction]:
     """(x + y) * x, and what a few other kinds of primitive make of it. Inputs: x, y."""
     return [
         Step(P["add"], (0, 1), ()),
@@ -42,12 +42,12 @@ def arrays_for(subject: Subject, salt: object, size: int = _SIZE) -> list[Array]
 def stress_program(size: int = _SIZE, donated: frozenset[int] = frozenset()) -> Program:
     """Outputs: the running sums, their sum, and the product."""
     like = [np.zeros(size, "float32")] * 2
-    return program_of(like, _steps(), outputs=(6, 7, 3), donated=donated)
+    return program_of(like, stress_steps(), outputs=(6, 7, 3), donated=donated)
 
 
 def _wanted(arrays: list[Array]) -> list[Array]:
     values = list(arrays)
-    for primitive, inputs, params in _steps():
+    for primitive, inputs, params in stress_steps():
         values.append(KERNELS[primitive](*(values[i] for i in inputs), *params))
     return [np.asarray(values[i], "float32") for i in (6, 7, 3)]
 
@@ -108,18 +108,22 @@ def donated_results(subject: Subject) -> None:
         same_bits(got, np.full(_SIZE, -(turn + 2.0), "float32"), f"a result of turn {turn + 1}")
 
 
-def same_bits_again(subject: Subject) -> None:
-    """Rounding included: in a fresh executable, and on each of many calls of one."""
-    rng = subject.rng("bits")
-    x = rng.standard_normal((257, 65)).astype("float32")
-    steps = [
+def rounding_steps() -> list[Instruction]:
+    """Exponentials, a product, and sums: what comes out depends on the order of adding."""
+    return [
         Step(P["exp"], (0,), ()),
         Step(P["dot_general"], (1, 0), ((0,), (0,), (), ())),
         Step(P["sum"], (2,), ((0,),)),
         Step(P["cumsum"], (3,), (0,)),
         Step(P["sum"], (0,), ((0, 1),)),
     ]
-    program = program_of([x], steps, outputs=(2, 3, 4, 5))
+
+
+def same_bits_again(subject: Subject) -> None:
+    """Rounding included: in a fresh executable, and on each of many calls of one."""
+    rng = subject.rng("bits")
+    x = rng.standard_normal((257, 65)).astype("float32")
+    program = program_of([x], rounding_steps(), outputs=(2, 3, 4, 5))
     first = subject.run(program, [x])[0]
     for _ in range(4):
         for made in subject.run(program, [x]):
