@@ -13,6 +13,7 @@ from allumette_core.compiler.program import Program
 from allumette_gpu.limits import Limits
 from allumette_gpu.plan.build import Plan, build
 from allumette_gpu.plan.prepare import prepare
+from allumette_gpu.wgsl.writer import Writer
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -234,3 +235,10 @@ def test_nan_and_infinity_stay_in_their_rows(check: Check) -> None:
         return al.max(h @ v, axis=1), al.max(h, axis=0)
 
     check(rows, x, some(6, 11, seed=1), some(11, 5, seed=2))
+
+
+def test_no_name_is_one_of_the_language() -> None:
+    writer = Writer()
+    names = {writer.fresh(prefix) for _ in range(70) for prefix in "fiuv"}
+    assert len(names) == 280
+    assert not names & {f"{kind}{bits}" for kind in "fiu" for bits in (16, 32, 64)}

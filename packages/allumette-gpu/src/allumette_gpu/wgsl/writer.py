@@ -23,9 +23,9 @@ class Writer:
         self.lines.append("  " * self._depth + text)
 
     def fresh(self, prefix: str = "v") -> str:
-        """A name that nothing has."""
+        """A name that nothing has, no type such as i32 either."""
         self._names += 1
-        return f"{prefix}{self._names}"
+        return f"{prefix}_{self._names}"
 
     def let(self, text: str, key: Any = None) -> str:
         """A name for the expression `text`; the same one as before in this scope."""
