@@ -25,6 +25,51 @@ def test_temporaries_go_back_with_their_program(
     assert device.pool.live_blocks == before
 
 
+def test_small_results_of_a_run_share_a_block_for_as_long_as_one_is_held(
+    backend: Any, device: Any, build_program: Callable[..., Program]
+) -> None:
+    x = np.arange(5, dtype=np.float32)
+    given = backend.from_host(x, "gpu")
+    before = device.pool.live_blocks
+    steps = ("neg", (0,), ()), ("abs", (0,), ()), ("sum", (0,), ((0,),))
+    made = backend.compile(build_program([x], *steps, outputs=(1, 2, 3)), "gpu")([given])
+    assert device.pool.live_blocks == before + 1
+    assert len({b.offset for b in made}) == 3
+    assert all(b.offset % 256 == 0 for b in made)
+    twice = backend.compile(build_program([x, x], ("mul", (0, 1), ())), "gpu")
+    (kept,) = twice([made[0], made[1]])  # windows of one block
+    (other,) = twice([made[1], made[1]])
+    last = made[2]
+    np.testing.assert_array_equal(backend.to_host(kept), -x * x)
+    del made
+    np.testing.assert_array_equal(backend.to_host(last), x.sum())
+    np.testing.assert_array_equal(backend.to_host(other), x * x)
+    del last, other, kept
+    assert device.pool.live_blocks == before
+
+
+def test_a_large_result_has_a_block_of_its_own_and_so_has_what_is_read_again(
+    backend: Any, device: Any, build_program: Callable[..., Program]
+) -> None:
+    x, y = np.ones((200, 300), np.float32), np.ones((40, 3), np.float32)
+    before = device.pool.live_blocks
+    run = backend.compile(
+        build_program(
+            [x, y],
+            ("neg", (0,), ()), ("sum", (1,), ((0,),)), ("sin", (1,), ()),
+            ("sum", (4,), ((1,),)), ("sum", (5,), ((0,),)), outputs=(2, 3, 5, 6),
+        ),
+        "gpu",
+    )  # fmt: skip
+    given = [backend.from_host(a, "gpu") for a in (x, y)]
+    made = run(given)
+    wanted = [-x, y.sum(0), np.sin(y).sum(1), np.sin(y).sum()]
+    for got, right in zip(made, wanted, strict=True):
+        np.testing.assert_allclose(backend.to_host(got), right, rtol=1e-6)
+    assert len({b.room for b in made}) == 3
+    assert device.pool.live_blocks == before + len(given) + 3 + len(run.plan.temps)
+
+
 def test_a_process_ends_in_silence_with_values_still_held() -> None:
     code = """
 import allumette_core as al

@@ -14,7 +14,7 @@ from . import native
 from .adapters import adapter_name, refuse_after_fork
 from .errors import is_loss
 from .limits import Limits, limits_of
-from .memory import GpuBuffer, Pool
+from .memory import GpuBuffer, Pool, Room
 from .plugin import PORTABLE
 from .wgsl.types import TYPES, stored_bytes, to_stored
 
@@ -102,10 +102,10 @@ class Device:
         """`array` on the device."""
         self.check()
         size = stored_bytes(array.size, array.dtype)
-        buffer = GpuBuffer(self.pool, size, array.shape, array.dtype, self)
+        buffer = GpuBuffer(Room(self.pool, size), 0, array.shape, array.dtype, self)
         if array.size:
             with self.lock, self.errors("writing a value"):
-                self.raw.queue.write_buffer(buffer.block.raw, 0, to_stored(array))
+                self.raw.queue.write_buffer(buffer.room.block.raw, 0, to_stored(array))
                 self.counters.uploads += 1
         return buffer
 
@@ -116,7 +116,8 @@ class Device:
         if size == 0:
             return np.zeros(buffer.shape, buffer.dtype)
         with self.lock, self.errors("reading a value"):
-            data = self.staging.read(buffer.block.raw, stored_bytes(size, buffer.dtype))
+            wanted = stored_bytes(size, buffer.dtype)
+            data = self.staging.read(buffer.room.block.raw, buffer.offset, wanted)
             self.counters.readbacks += 1
             self.counters.submits += 1
         stored = np.frombuffer(data, TYPES[buffer.dtype.name].host, count=size)

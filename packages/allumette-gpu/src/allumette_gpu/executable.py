@@ -1,6 +1,6 @@
 """A compiled program: a run is one compute pass and one submit, with kept bind groups."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -16,6 +16,8 @@ from .wgsl.types import stored_bytes
 
 _OWN_BYTES = 1 << 20  # of temporaries that a program keeps for itself
 _MOST_BINDINGS = 8  # sets of buffers that bind groups are kept for
+_SHARED_BYTES = 1 << 16  # of values that may share a room, and stay there as long as one is used
+_ALIGNMENT = 256  # of windows of a buffer, on every adapter
 
 
 class GpuExecutable:
@@ -27,11 +29,12 @@ class GpuExecutable:
         avals = [plan.program.avals[v] for v in plan.made]
         inputs = plan.program.avals[: plan.program.num_inputs]
         sizes = [stored_bytes(prod(a.shape), a.dtype) for a in (*inputs, *avals)]
-        self._made = list(zip(sizes[len(inputs) :], avals, strict=True))
+        self._rooms, places = _rooms(plan, sizes[len(inputs) :])
+        self._made = [(*place, *aval) for place, aval in zip(places, avals, strict=True)]
         self._sizes = [max(n, 16) for n in (*sizes, *plan.temps)]
         self._keeps = sum(plan.temps) <= _OWN_BYTES
         self._temps: list[Room] = []
-        self._bound: OrderedDict[tuple[int, ...], native.Recorded] = OrderedDict()
+        self._bound: OrderedDict[tuple[object, ...], native.Recorded] = OrderedDict()
         self._pipelines = [device.pipeline(s.dispatch.source, s.dispatch.name) for s in plan.steps]
 
     def __call__(self, buffers: Sequence[GpuBuffer]) -> list[GpuBuffer]:
@@ -42,10 +45,14 @@ class GpuExecutable:
                 buffer.device.check()
         with device.lock:
             pool = device.pool
-            made = [GpuBuffer(pool, size, *aval, device) for size, aval in self._made]
+            rooms = [Room(pool, size) for size in self._rooms]
+            made = [
+                GpuBuffer(rooms[room], offset, shape, dtype, device)
+                for room, offset, shape, dtype in self._made
+            ]
             if self.plan.steps:
                 temps = self._temps or [Room(pool, size) for size in self.plan.temps]
-                self._run([room.block for room in (*buffers, *made, *temps)])
+                self._run(buffers, rooms, made, temps)
                 if self._keeps:
                     self._temps = temps
         for recorder in recorders:
@@ -53,9 +60,25 @@ class GpuExecutable:
         every = [*buffers, *made]
         return [every[i] for i in self.plan.outputs]
 
-    def _run(self, blocks: list[Block]) -> None:
-        groups = self._bind_groups(blocks)
+    def _run(
+        self,
+        inputs: Sequence[GpuBuffer],
+        rooms: list[Room],
+        made: list[GpuBuffer],
+        temps: list[Room],
+    ) -> None:
         device = self.device
+        key = (
+            *[(x.room.block.serial, x.offset) for x in inputs],
+            *[x.block.serial for x in rooms],
+            *[x.block.serial for x in temps],
+        )
+        groups = self._bound.get(key)
+        if groups is None:
+            blocks = [(x.room.block, x.offset) for x in (*inputs, *made)]
+            groups = self._bound[key] = self._bind_groups(blocks + [(x.block, 0) for x in temps])
+            if len(self._bound) > _MOST_BINDINGS:
+                self._bound.popitem(last=False)
         with device.errors("running a program"):
             if device.checked:
                 self._run_checked(groups)
@@ -71,27 +94,41 @@ class GpuExecutable:
                 native.replay_publicly(self.device.raw, [recorded])
                 self.device.raw._poll_wait()
 
-    def _bind_groups(self, blocks: list[Block]) -> native.Recorded:
-        key = tuple([block.serial for block in blocks])
-        groups = self._bound.get(key)
-        if groups is None:
-            groups = [
-                (pipeline, self._bind_group(step.buffers, pipeline, blocks), step.dispatch.groups)
-                for step, pipeline in zip(self.plan.steps, self._pipelines, strict=True)
-            ]
-            self._bound[key] = groups
-            if len(self._bound) > _MOST_BINDINGS:
-                self._bound.popitem(last=False)
-        return groups
-
-    def _bind_group(self, buffers: tuple[int, ...], pipeline: Any, blocks: list[Block]) -> Any:
-        self.device.counters.bind_groups += 1
-        entries = [
-            {
-                "binding": place,
-                "resource": {"buffer": blocks[i].raw, "offset": 0, "size": self._sizes[i]},
-            }
-            for place, i in enumerate(buffers)
+    def _bind_groups(self, blocks: list[tuple[Block, int]]) -> native.Recorded:
+        return [
+            (pipeline, self._bind_group(step.buffers, pipeline, blocks), step.dispatch.groups)
+            for step, pipeline in zip(self.plan.steps, self._pipelines, strict=True)
         ]
+
+    def _bind_group(
+        self, buffers: tuple[int, ...], pipeline: Any, blocks: list[tuple[Block, int]]
+    ) -> Any:
+        self.device.counters.bind_groups += 1
+        entries = []
+        for place, i in enumerate(buffers):
+            block, offset = blocks[i]
+            window = {"buffer": block.raw, "offset": offset, "size": self._sizes[i]}
+            entries.append({"binding": place, "resource": window})
         layout = pipeline.get_bind_group_layout(0)
         return self.device.raw.create_bind_group(layout=layout, entries=entries)
+
+
+def _rooms(plan: Plan, sizes: list[int]) -> tuple[list[int], list[tuple[int, int]]]:
+    """The rooms in which the values that a run makes are, in bytes; and of each its room and where
+    it is there.
+
+    Small ones share a room: one is sooner found than many, and the driver has less to watch. What
+    another kernel of the run reads must not, as a buffer is either read or written in a dispatch.
+    """
+    first = plan.program.num_inputs
+    uses = Counter(i for step in plan.steps for i in step.buffers)
+    small = [uses[first + k] < 2 and n <= _SHARED_BYTES for k, n in enumerate(sizes)]
+    rooms, places = ([0] if any(small) else []), []
+    for size, shares in zip(sizes, small, strict=True):
+        if shares and rooms[0] + size <= _SHARED_BYTES:
+            places.append((0, rooms[0]))
+            rooms[0] += -(-max(size, 16) // _ALIGNMENT) * _ALIGNMENT
+        else:
+            places.append((len(rooms), 0))
+            rooms.append(size)
+    return rooms, places

@@ -41,9 +41,6 @@ class Block:
     def __init__(self, raw: Any, size: int) -> None:
         self.raw, self.size, self.serial = raw, size, next(_serials)
 
-    def __lt__(self, other: "Block") -> bool:
-        return self.serial < other.serial
-
 
 class Room:
     """Memory on a device; its block goes back to the pool with it."""
@@ -60,13 +57,14 @@ class Room:
             self.pool.give(block)
 
 
-class GpuBuffer(Room):
-    """A value on a device, which takes `size` bytes there."""
+class GpuBuffer:
+    """A value on a device: in a room of its own, or `offset` bytes into one that it shares with
+    others of the run that made it."""
 
-    __slots__ = ("device", "dtype", "shape")
+    __slots__ = ("__weakref__", "device", "dtype", "offset", "room", "shape")
 
-    def __init__(self, pool: "Pool", size: int, shape: Shape, dtype: DType, device: Any) -> None:
-        super().__init__(pool, size)
+    def __init__(self, room: Room, offset: int, shape: Shape, dtype: DType, device: Any) -> None:
+        self.room, self.offset = room, offset
         self.shape, self.dtype, self.device = shape, dtype, device
 
 
@@ -76,7 +74,7 @@ class Pool:
     def __init__(self, create: Callable[[int], Any], device: str, limits: Limits) -> None:
         self._create, self.device, self.limits = create, device, limits
         # The oldest is taken first, so that a loop settles on the same buffers and bind groups.
-        self._free: dict[int, list[Block]] = {}
+        self._free: dict[int, list[tuple[int, Block]]] = {}  # by serial number
         self._free_bytes = 0
         self._lock = threading.RLock()  # a buffer may be collected while the lock is held
         self.live_bytes = self.peak_bytes = self.live_blocks = 0
@@ -88,16 +86,17 @@ class Pool:
         Raises:
             BackendError: the device has no such block; it says what was asked for and the limit.
         """
-        if size > self.limits.largest:
+        wanted, largest = size_class(size), self.limits.largest
+        if size > largest:
             raise BackendError(
-                f"{self.device}: a value of {size:,} bytes is above the {self.limits.largest:,} "
+                f"{self.device}: a value of {size:,} bytes is above the {largest:,} "
                 "bytes that this adapter binds at once; split it, or use another device"
             )
-        wanted = min(size_class(size), max(self.limits.largest, _SMALLEST))
+        wanted = min(wanted, max(largest, _SMALLEST))
         with self._lock:
             free = self._free.get(wanted)
             if free:
-                block = heapq.heappop(free)
+                block = heapq.heappop(free)[1]
                 self._free_bytes -= wanted
             else:
                 block = self._made(wanted)
@@ -142,14 +141,14 @@ class Pool:
             if self._free_bytes + block.size > _KEPT_BYTES:
                 block.raw.destroy()
                 return
-            heapq.heappush(self._free.setdefault(block.size, []), block)
+            heapq.heappush(self._free.setdefault(block.size, []), (block.serial, block))
             self._free_bytes += block.size
 
     def trim(self) -> None:
         """Give every free block back to the driver."""
         with self._lock:
             for blocks in self._free.values():
-                for block in blocks:
+                for _, block in blocks:
                     block.raw.destroy()
             self._free.clear()
             self._free_bytes = 0

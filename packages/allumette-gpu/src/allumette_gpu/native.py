@@ -116,8 +116,8 @@ class Staging:
                 userdata1=self._kept[1],
             )
 
-    def read(self, source: Any, size: int) -> Any:
-        """The first `size` bytes of `source`."""
+    def read(self, source: Any, offset: int, size: int) -> Any:
+        """`size` bytes of `source` from `offset`, which is a multiple of 4."""
         room = max(1 << (size - 1).bit_length(), 256)
         buffer = self._buffers.get(room)
         if buffer is None:
@@ -125,21 +125,21 @@ class Staging:
             buffer = self.device.create_buffer(size=room, usage=usage)
             if room <= 1 << 24:
                 self._buffers[room] = buffer
-        return (self._directly if CAN_REPLAY else self._publicly)(buffer, source, size)
+        return (self._directly if CAN_REPLAY else self._publicly)(buffer, source, offset, size)
 
-    def _publicly(self, buffer: Any, source: Any, size: int) -> Any:
+    def _publicly(self, buffer: Any, source: Any, offset: int, size: int) -> Any:
         encoder = self.device.create_command_encoder()
-        encoder.copy_buffer_to_buffer(source, 0, buffer, 0, size)
+        encoder.copy_buffer_to_buffer(source, offset, buffer, 0, size)
         self.device.queue.submit([encoder.finish()])
         buffer.map_sync(wgpu.MapMode.READ, 0, size)
         data = buffer.read_mapped(0, size)
         buffer.unmap()
         return data
 
-    def _directly(self, buffer: Any, source: Any, size: int) -> Any:
+    def _directly(self, buffer: Any, source: Any, offset: int, size: int) -> Any:
         encoder = lib.wgpuDeviceCreateCommandEncoder(self.device._internal, ffi.NULL)
         into, whole = buffer._internal, (size + 3) // 4 * 4
-        lib.wgpuCommandEncoderCopyBufferToBuffer(encoder, source._internal, 0, into, 0, whole)
+        lib.wgpuCommandEncoderCopyBufferToBuffer(encoder, source._internal, offset, into, 0, whole)
         _submit(self.device, encoder)
         self._statuses.clear()
         api.libf.wgpuBufferMapAsync(into, lib.WGPUMapMode_Read, 0, whole, self._when_mapped[0])
