@@ -337,3 +337,14 @@ def test_a_view_that_the_host_reads_is_made() -> None:
         return [turned, make.sort(turned, 0), make.neg(turned)]
 
     check(both, x)
+
+
+def test_what_a_product_copies_in_its_own_order_is_viewed_in_another() -> None:
+    x = numbers((66, 5, 5))
+
+    def both(x: Node) -> list[Node]:
+        twice = make.broadcast(make.reshape(x, (66, 1, 5, 5)), (66, 2, 5, 5))
+        product = make.dot_general(x, twice, (1,), (2,), (0,), (0,))
+        return [product, make.neg(make.reshape(twice, (66, 50)))]
+
+    check(both, x)

@@ -66,7 +66,7 @@ class Fusion:
         self.memory: dict[int, Memory] = {}
         self.made_by: dict[int, int] = {}  # of a value in memory: the last statement that writes it
         self.statements: list[Statement] = []
-        self.copies: dict[Access, Access] = {}
+        self.copies: dict[tuple[Access, Shape | None], Access] = {}
         self.avals = list(self.program.avals)
         self.uses = self._uses()
         self.narrow = phase.rows >= MANY_ROWS and phase.widest <= NARROW
@@ -171,10 +171,13 @@ class Fusion:
         term, shape = self.term_of[value], self.avals[value].shape
         self.store(shape, self.phase.axis(value), Store(Access(value, self.claim(value)), term))
 
-    def copy(self, source: Access, axis: int | None, order: Shape) -> Access:
-        """The elements of `source`, copied so that its axes are nested in `order`."""
-        key = source
-        if key not in self.copies:  # one copy serves every product that wants one
+    def copy(
+        self, source: Access, axis: int | None, order: Shape, *, exactly: bool = False
+    ) -> Access:
+        """The elements of `source`, copied so that its axes are nested in `order`; unless
+        `exactly` so, one copy serves every product that wants one."""
+        key = source, order if exactly else None
+        if key not in self.copies:
             shape, dtype = source.layout.shape, self.memory[source.value].dtype
             layout = arranged(shape, order)
             value = len(self.avals)
@@ -308,10 +311,9 @@ class Fusion:
         self._settle(source, self.avals[value].shape)
         viewed = self.view(self.value(source), lambda layout: change(layout, *params))
         if viewed is None:  # elements that are not in order are put in order first
-            shape = self.avals[source].shape
-            ordered = self.copy(
-                self.access(source), self.phase.axis(source), tuple(range(len(shape)))
-            )
+            order = tuple(range(len(self.avals[source].shape)))
+            axis = self.phase.axis(source)
+            ordered = self.copy(self.access(source), axis, order, exactly=True)
             viewed = self.view(
                 self.load(ordered.value, ordered.layout), lambda layout: change(layout, *params)
             )
