@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from allumette_core.conformance import repro, stress_scripts, values
+from allumette_core.backend.spec import Executable
+from allumette_core.compiler.program import Program
+from allumette_core.conformance import level4, repro, stress_scripts, values
 from allumette_core.conformance.check import perform
 from allumette_core.conformance.levels import checks
 from allumette_core.conformance.subject import Subject
@@ -91,6 +93,40 @@ def test_random_programs_shrink_to_a_script(way: str) -> None:
         "from allumette_core.backend.registry import open_backend", "open_backend = lambda _: B"
     )
     with pytest.raises(AssertionError):
+        exec(script, {"B": backend})
+
+
+class Refuses(Faulty):
+    """Cannot compile a sum; `in_company`, only beside another output."""
+
+    in_company = False
+
+    def compile(self, program: Program, device: str) -> Executable:
+        summed = any(i.primitive.name == "sum" for i in program.instructions)
+        if summed and (len(program.outputs) > 1 or not self.in_company):
+            raise RuntimeError("no sums")
+        return super().compile(program, device)
+
+
+class RefusesInCompany(Refuses):
+    in_company = True
+
+
+@pytest.mark.parametrize("make", [Refuses, RefusesInCompany])
+@pytest.mark.parametrize("way", ["program", "lazy", "jit", "streamed"])
+def test_what_does_not_compile_is_shown_by_the_output_that_does_not(
+    make: type[Faulty], way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(level4, "_SHRINK_SECONDS", 1)
+    backend = opened(make)
+    subject = Subject(backend)
+    named = [c for c in checks((4,)) if c.name.startswith(f"{way}-12")]
+    found = next(o for o in (perform(c, subject) for c in named) if o.failed)
+    assert "no sums" in found.problem
+    script = found.repro.replace(
+        "from allumette_core.backend.registry import open_backend", "open_backend = lambda _: B"
+    )
+    with pytest.raises(RuntimeError, match="no sums"):
         exec(script, {"B": backend})
 
 

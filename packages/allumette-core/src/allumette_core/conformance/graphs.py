@@ -89,23 +89,26 @@ class Graph:
         count = len(self.values)
         return tuple(i for i in range(len(self.arrays), count) if i not in used) or (count - 1,)
 
-    def only(self, output: int) -> "tuple[list[Array], list[Instruction]]":
-        """What `output` needs of the inputs and steps, numbered anew; it comes last."""
-        needed, stack = set[int](), [output]
+    def only(self, outputs: Sequence[int]) -> "tuple[Graph, list[int]]":
+        """The graph of what `outputs` need, and the numbers its values have in this one."""
+        needed, stack = set[int](), list(outputs)
         while stack:
             i = stack.pop()
             if i not in needed:
                 needed.add(i)
                 if i >= len(self.arrays):
                     stack.extend(self.steps[i - len(self.arrays)].inputs)
-        numbers = {old: new for new, old in enumerate(sorted(needed))}
-        arrays = [x for i, x in enumerate(self.arrays) if i in needed]
-        steps = [
-            s._replace(inputs=tuple(numbers[j] for j in s.inputs))
-            for i, s in enumerate(self.steps, len(self.arrays))
-            if i in needed
-        ]
-        return arrays, steps
+        kept = sorted(needed)
+        numbers = {old: new for new, old in enumerate(kept)}
+        graph = Graph([x for i, x in enumerate(self.arrays) if i in needed])
+        for i in kept:
+            graph.values.append(self.values[i])
+            graph.rough.append(self.rough[i])
+            graph.dtypes.append(self.dtypes[i])
+            if i >= len(self.arrays):
+                step = self.steps[i - len(self.arrays)]
+                graph.steps.append(step._replace(inputs=tuple(numbers[k] for k in step.inputs)))
+        return graph, kept
 
 
 def wide_value(step: Instruction, operands: Sequence[Array]) -> Array:

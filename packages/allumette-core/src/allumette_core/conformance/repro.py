@@ -46,8 +46,8 @@ _BY_PROGRAM = (
     "avals = [Aval(x.shape, x.dtype) for x in inputs]",
     "for p, at, params in steps: avals.append(Aval(*p.infer([avals[i] for i in at], params)))",
     "backend = open_backend({backend!r}); device = backend.devices()[0]",
-    "made = tuple(Instruction(*s) for s in steps); last = (len(avals) - 1,)",
-    "run = backend.compile(Program(tuple(avals), len(inputs), made, last{more}), device)",
+    "made = tuple(Instruction(*s) for s in steps)",
+    "run = backend.compile(Program(tuple(avals), len(inputs), made, {outputs}{more}), device)",
 )
 _GOT_BY_PROGRAM = (
     "[backend.to_host(run([backend.from_host(x, device) for x in inputs])[0]) for _ in range(2)]"
@@ -58,13 +58,15 @@ _BY_FUNCTION = (
     "    for p, at, params in steps:",
     "        made.append(al.Tensor(expr.apply(p, *[made[i]._node for i in at], params=params)))",
     "        al.evaluate(made[-1])",
-    "    return made[-1]",
+    "    made = [made[i] for i in {outputs}]{together}; return made",
 )
 _GOT_BY_FUNCTION = (
-    "[np.asarray(f(*[al.asarray(x, device={backend!r}) for x in inputs])) for _ in range(2)]"
+    "[np.asarray(f(*[al.asarray(x, device={backend!r}) for x in inputs])[0]) for _ in range(2)]"
 )
 _ROWS = f"inputs = [np.stack([x, *[np.zeros_like(x)] * {APART - 1}] * {TIMES}) for x in inputs]"
-_GOT_BY_ROWS = f"np.asarray(f(*[al.asarray(x, device={{backend!r}}) for x in inputs]))[::{APART}]"
+_GOT_BY_ROWS = (
+    f"np.asarray(f(*[al.asarray(x, device={{backend!r}}) for x in inputs])[0])[::{APART}]"
+)
 _WRAPPED = {"jit": ("f = al.jit(f)",), "streamed": (f"f = al.jit(al.vmap(f)); {_ROWS}",)}
 _IMPORTS_OF_PROGRAM = (
     "from allumette_core.backend.registry import open_backend",
@@ -81,6 +83,7 @@ def script(
     expected: Expected,
     way: str = "program",
     *,
+    outputs: tuple[int, ...] = (),
     repeats: bool = False,
 ) -> str:
     """The script: it fails for as long as the backend is wrong."""
@@ -95,6 +98,7 @@ def script(
         f"want = {literal(np.ascontiguousarray(wanted).reshape(wanted.shape))}",
         _comparison(expected),
         way,
+        outputs=outputs or (len(arrays) + len(steps) - 1,),
         repeats=repeats,
     )
 
@@ -107,21 +111,29 @@ def assembled(
     comparison: str,
     way: str = "program",
     *,
+    outputs: tuple[int, ...],
     repeats: bool = False,
 ) -> str:
-    """The script of lines that make `inputs` and `want`, and an expression that compares `got`."""
+    """The script of lines that make `inputs` and `want`, and an expression that compares `got`,
+    the first of `outputs`."""
     by_program = way == "program"
     body = _BY_PROGRAM if by_program else _BY_FUNCTION
     got = _GOT_BY_PROGRAM if by_program else _GOT_BY_FUNCTION
     got = _GOT_BY_ROWS if way == "streamed" else got
-    fields = {"backend": backend, "more": ", repeats=True" * repeats}
+    more = ", repeats=True" * repeats
+    together = "; al.evaluate(*made)" * (way in ("lazy", "eager"))
+    fields = {"backend": backend, "outputs": outputs, "more": more, "together": together}
     lines = [
         "import base64, zlib, numpy as np",
         "from numpy import array, dtype, inf, nan",
         *(_IMPORTS_OF_PROGRAM if by_program else ("import allumette_core as al", _EXPR)),
         inputs,
         f"steps = [{', '.join(map(step, steps))}]",
-        *(line.format(**fields) for line in body if "evaluate" not in line or way == "eager"),
+        *(
+            line.format(**fields)
+            for line in body
+            if "evaluate(made[-1])" not in line or way == "eager"
+        ),
         want,
         *_WRAPPED.get(way, ()),
         f"for got in {got.format(**fields)}:",

@@ -42,6 +42,7 @@ def large(backend: str, step: Instruction, operands: Sequence[str], n: int, seed
         "from allumette_core.backend.reference import KERNELS as K; "
         f"want = np.asarray(K[P[{step.primitive.name!r}]](*inputs{params}))",
         same,
+        outputs=(len(operands),),
     )
 
 
