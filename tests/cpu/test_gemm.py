@@ -7,18 +7,23 @@ from typing import Any
 import numpy as np
 import pytest
 from allumette_cpu.plan import GEMM_SCRATCH
-from allumette_cpu.runtime import functions
+from allumette_cpu.runtime import functions, machine, vectors
+from allumette_cpu.runtime import gemm as source
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
 SCRATCH = np.empty(GEMM_SCRATCH, np.uint8)
+P, N = ctypes.c_void_p, ctypes.c_int64
+KINDS = {
+    "gemm": (N, N, N, P, N, N, P, N, N, N, P, N, P),
+    "gemm_columns": (N, N, P, N, N, P, P, N, N, P, P, N, P, N, P),
+    "gemm_terms": (N, N, N, N, P, N, P, P, P, P, N, P, N),
+}
 
 
 @cache
 def function(name: str) -> Any:
-    p, i = ctypes.c_void_p, ctypes.c_int64
-    kind = ctypes.CFUNCTYPE(None, i, i, i, p, i, i, p, i, i, i, p, i, p)
-    return kind(functions.address(name))
+    return ctypes.CFUNCTYPE(None, *KINDS[name[:-4]])(functions.address(name))
 
 
 def gemm(a: Array, b: Array, c: Array, accumulate: int) -> None:
@@ -147,3 +152,108 @@ def test_columns_beyond_the_end_of_b_are_not_read() -> None:
         b[...] = 1
         gemm(np.ones((20, 40), np.float32), b, c, 0)
         assert (c == 40).all()
+
+
+# ---- operands that are found through tables ------------------------------------------------------
+
+
+@cache
+def compiled(vector_bytes: int, scattered: bool) -> machine.Loaded:
+    """The functions as they are for vectors of so many bytes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vectors, "vector_bytes", lambda: vector_bytes)
+        text = source.source("f32", scattered=scattered)
+    return machine.Loaded(machine.object_code(machine.optimised(text, by_hand=True)))
+
+
+@pytest.fixture(params=[64, 32, 16])
+def narrow(request: pytest.FixtureRequest) -> Any:
+    """The functions for vectors of several lengths, by name."""
+    if request.param > vectors.vector_bytes():
+        pytest.skip("the processor's vectors are shorter")
+
+    def found(name: str) -> Any:
+        loaded = compiled(request.param, name != "gemm")
+        return ctypes.CFUNCTYPE(None, *KINDS[name])(loaded.address(f"{name}_f32"))
+
+    return found
+
+
+def offsets(*axes: tuple[int, int]) -> Array:
+    """Of every element of axes (size, stride), row-major."""
+    found = np.zeros(1, np.int64)
+    for size, stride in axes:
+        found = (found[:, None] + np.arange(size) * stride).reshape(-1)
+    return found
+
+
+def near(got: Array, wanted: Array, k: int) -> None:
+    np.testing.assert_allclose(got, wanted, rtol=1e-6 * (k**0.5 + 4), atol=1e-6 * (k**0.5 + 4))
+
+
+@pytest.mark.parametrize("accumulate", [0, 1])
+@pytest.mark.parametrize(
+    ("m", "channels", "size", "window", "spare"),
+    [(6, 1, 28, 5, 0), (16, 6, 12, 5, 3), (3, 2, 5, 2, 1), (1, 1, 4, 4, 0), (150, 3, 21, 3, 0),
+     (8, 40, 18, 3, 2)],
+)  # fmt: skip
+def test_columns_in_runs_are_windows_over_an_image(
+    narrow: Any, m: int, channels: int, size: int, window: int, spare: int, accumulate: int
+) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(channels, size, size + spare)).astype(np.float32)
+    w = rng.normal(size=(m, channels * window**2)).astype(np.float32)
+    wide, count = size + spare, size - window + 1
+    k = w.shape[1]
+    terms = offsets((channels, size * wide), (window, wide), (window, 1))
+    b_runs = offsets((count, wide))
+    c_runs = offsets((count, count + spare))
+    c = rng.normal(size=(m, count, count + spare)).astype(np.float32)
+    before = c.copy()
+    narrow("gemm_columns")(
+        m, k, w.ctypes.data, k, 1, x.ctypes.data, terms.ctypes.data, count, count,
+        b_runs.ctypes.data, c_runs.ctypes.data, accumulate, c.ctypes.data, c[0].size,
+        SCRATCH.ctypes.data,
+    )  # fmt: skip
+    columns = x.reshape(-1)[
+        terms[:, None, None] + offsets((count, wide), (count, 1)).reshape(count, count)
+    ]
+    wanted = np.tensordot(w.astype(np.float64), columns, 1)
+    near(c[..., :count], wanted + accumulate * before[..., :count], k)
+    np.testing.assert_array_equal(c[..., count:], before[..., count:])
+
+
+@pytest.mark.parametrize("accumulate", [0, 1])
+@pytest.mark.parametrize(
+    ("m", "n", "runs", "length"),
+    [(6, 25, 24, 24), (16, 150, 8, 8), (1, 1, 1, 1), (5, 3, 7, 1), (13, 9, 3, 700),
+     (7, 500, 40, 16), (2, 2, 0, 5)],
+)  # fmt: skip
+def test_terms_in_runs(
+    narrow: Any, m: int, n: int, runs: int, length: int, accumulate: int
+) -> None:
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(m, runs, length + 3)).astype(np.float32)
+    x = rng.normal(size=runs * 40 + n * 3 + length).astype(np.float32)
+    a_runs, b_runs = offsets((runs, length + 3)), offsets((runs, 40))
+    columns = rng.permutation(n * 3)[:n].astype(np.int64)
+    c = rng.normal(size=(m, n + 1)).astype(np.float32)
+    before = c.copy()
+    narrow("gemm_terms")(
+        m, n, runs, length, a.ctypes.data, a[0].size, a_runs.ctypes.data, x.ctypes.data,
+        columns.ctypes.data, b_runs.ctypes.data, accumulate, c.ctypes.data, n + 1,
+    )  # fmt: skip
+    b = x[columns[:, None, None] + b_runs[:, None] + np.arange(length)].astype(np.float64)
+    wanted = np.einsum("mrl,nrl->mn", a[..., :length], b)
+    near(c[:, :n], wanted + accumulate * before[:, :n], runs * length)
+    np.testing.assert_array_equal(c[:, n], before[:, n])
+
+
+def test_products_with_shorter_vectors(narrow: Any) -> None:
+    rng = np.random.default_rng(0)
+    for m, n, k in ((5, 7, 3), (50, 50, 160), (150, 70, 90), (33, 17, 1000)):
+        a, b = rng.normal(size=(m, k)).astype("f4"), rng.normal(size=(k, n)).astype("f4")
+        c = np.empty((m, n), np.float32)
+        operands = a.ctypes.data, k, 1, b.ctypes.data, n, 1
+        narrow("gemm")(m, n, k, *operands, 0, c.ctypes.data, n, SCRATCH.ctypes.data)
+        near(c, a.astype("f8") @ b, k)

@@ -21,22 +21,24 @@ def address(name: str) -> int:
     Raises:
         KeyError: there is none.
     """
-    if name not in ("gemm_f32", "gemm_f64"):
+    function, _, kind = name.rpartition("_")
+    if function not in ("gemm", "gemm_columns", "gemm_terms") or kind not in ("f32", "f64"):
         raise KeyError(name)
-    return _gemm(name.removeprefix("gemm_")).address(name)
+    return _gemm(kind, function != "gemm").address(name)
 
 
 @cache
-def _gemm(kind: str) -> machine.Loaded:
+def _gemm(kind: str, scattered: bool) -> machine.Loaded:
     def produce() -> bytes:
         from . import gemm
 
-        return machine.object_code(machine.optimised(gemm.source(kind), by_hand=True))
+        source = gemm.source(kind, scattered=scattered)
+        return machine.object_code(machine.optimised(source, by_hand=True))
 
     # Writing the code takes as long as compiling it: it is known by what writes it.
     package = Path(__file__).parent
-    modules = ("gemm", "inner", "packing", "vectors", "../plan")
+    modules = ("gemm", "inner", "outer", "packing", "vectors", "../plan")
     digest = hashlib.sha256(
         b"".join((package / f"{module}.py").read_bytes() for module in modules)
     ).hexdigest()
-    return kernels.loaded(f"gemm {kind} {digest}", produce)
+    return kernels.loaded(f"gemm {kind} {scattered} {digest}", produce)

@@ -6,6 +6,8 @@ from llvmlite import ir
 
 from .vectors import I64, PTR, TALLEST, Code, Value
 
+PARTS = 3  # of a vector of columns: where it begins in B, in C, how many of its lanes are columns
+
 
 class Packing(Code):
     def packing(self) -> None:
@@ -13,11 +15,22 @@ class Packing(Code):
         self.pack_elements = self.packing_elements()
         self.pack_rows, self.pack_columns = self.packing_rows(), self.packing_columns()
         self.pack_b, self.pack_a = self.packing_b(), self.packing_a()
+        self.pack_scattered = self.packing_scattered()
 
     def stream(self, depth: Value) -> Value:
         """Elements from a packed vector of columns of B to the next: a line of the cache between
         them, as powers of two would share sets of the cache."""
         return self.b.mul(self.b.add(depth, I64(1)), I64(self.lanes))
+
+    def parts(self, columns: Value, number: Value) -> Value:
+        """Where the parts of a vector of columns are in a table of them."""
+        return self.b.gep(columns, [self.b.mul(number, I64(PARTS))], source_etype=I64)
+
+    def column(self, columns: Value, number: Value) -> list[Value]:
+        """The parts of a vector of columns."""
+        b, place = self.b, self.parts(columns, number)
+        places = (b.gep(place, [I64(i)], source_etype=I64) for i in range(PARTS))
+        return [b.load(place, typ=I64) for place in places]
 
     # ---- B: one vector of columns after the other, each from the first row to the last -----------
 
@@ -111,6 +124,21 @@ class Packing(Code):
                 b.store(value, self.at(place, i))
             with self.loop(b.sub(width, count)) as i:
                 b.store(self.kind(0.0), self.at(place, b.add(count, i)))
+        b.ret_void()
+        return made
+
+    def packing_scattered(self) -> Any:
+        """(target, x, count, columns, depth, terms): as tables say where rows and vectors begin."""
+        made = self.function("pack_scattered", [PTR, PTR, I64, PTR, I64, PTR])
+        target, x, count, columns, depth, terms = made.args
+        b, lanes, one = self.b, I64(self.lanes), I64(1)
+        with self.loop(count) as v:
+            begin, _, live = self.column(columns, v)
+            place, start = self.at(target, b.mul(v, self.stream(depth))), self.at(x, begin)
+            with self.loop(depth) as p:
+                line = self.at(start, self.offset(terms, p))
+                to = self.at(place, b.mul(p, lanes))
+                b.call(self.pack_elements, [to, line, live, lanes, one, one, one])
         b.ret_void()
         return made
 

@@ -10,6 +10,7 @@ from llvmlite import ir
 
 Value = Any
 I1, I32, I64, PTR = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.PointerType()
+NULL = ir.Constant(PTR, None)
 
 
 @cache
@@ -66,6 +67,23 @@ class Code:
             made.linkage = "internal"
         self.b = ir.IRBuilder(made.append_basic_block("entry"))
         return made
+
+    def table(self, name: str, offsets: Iterable[int]) -> Any:
+        """A constant table of offsets."""
+        numbers = list(offsets)
+        kind = ir.ArrayType(I64, len(numbers))
+        made = ir.GlobalVariable(self.module, kind, f"{name}_{self.name}")
+        made.linkage, made.global_constant = "internal", True
+        made.initializer = ir.Constant(kind, numbers)
+        return made
+
+    def offset(self, table: Value, number: Value) -> Value:
+        """What a table of offsets has there."""
+        return self.b.load(self.b.gep(table, [number], source_etype=I64), typ=I64)
+
+    def room(self, count: int) -> Any:
+        """Room on the stack for a table of offsets."""
+        return self.b.alloca(I64, count)
 
     @contextmanager
     def loop(self, stop: Value, step: Value | int = 1) -> Iterator[Value]:

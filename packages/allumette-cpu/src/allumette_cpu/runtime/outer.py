@@ -1,0 +1,278 @@
+"""Products whose tiles take one row of B after the other, C (+)= A B, as LLVM code.
+
+A tile of C, a few rows by a few vectors, stays in registers while one column of A and one row of B
+after the other are multiplied into it. Small products read both operands where they lie, which is
+where a packing library spends its time; for large ones, blocks of B that fit a cache are laid out
+as tiles read them (Goto & van de Geijn, "Anatomy of high-performance matrix multiplication", 2008).
+Where rows and vectors of B begin is in tables, so that windows that slide over an array are a
+matrix as they are (Matthews, "High-performance tensor contraction without transposition", 2018).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from ..plan import GEMM_BYTES, GEMM_DEPTH
+from .packing import PARTS, Packing
+from .vectors import I1, I64, PTR, TALLEST, VECTORS, WIDE_ROWS, Cut, Value
+
+FEW_ROWS = 128  # up to so many, packing B is not worth its while
+NEAR_COLUMNS = 64  # up to so many, too
+NEAR_DEPTH = 128  # so many rows of a panel of B, unpacked, stay in the first cache
+GROUP = 4  # rows of A that are reached from one address
+
+
+class Runs(NamedTuple):
+    """Columns come in `count` runs of `length` contiguous ones, which begin at the offsets from B
+    and from C in these tables."""
+
+    count: Value
+    length: Value
+    b: Value
+    c: Value
+
+
+class Outer(Packing):
+    scattered: bool
+    """Whether rows of B begin where a table says, and not at equal distances."""
+
+    def outer(self) -> Any:
+        """Write the function `outer`, which is returned, and what it calls."""
+        self.packing()
+        self.tiles = {
+            (rows, vectors): self.tile(rows, vectors)
+            for rows, most in VECTORS.items()
+            for vectors in range(1, most + 1)
+        }
+        self.sweep = self.sweeping()
+        return self.blocks()
+
+    # ---- a tile --------------------------------------------------------------------------------
+
+    def tile(self, rows: int, vectors: int) -> Any:
+        """(k, whole, a, a_rs, a_cs, b, b_rs, *further, accumulate, c, c_rs)
+
+        Of so many first rows of B, `whole`, all lanes are there to be read. What else tells where
+        elements of B are is `terms`, `columns` if they are scattered: tables of where rows begin,
+        and of the parts of vectors; else `b_vs`, `tail`: the elements from one vector to the next,
+        and how many lanes of the last one are columns.
+        """
+        kinds = [I64, I64, PTR, I64, I64, PTR, I64, *self.further_kinds, I1, PTR, I64]
+        made = self.function(f"tile_{rows}x{vectors}", kinds)
+        k, whole, a, a_rs, a_cs, b_, b_rs, terms, columns, accumulate, c, c_rs = made.args
+        b, by_table = self.b, self.scattered and self.masks
+        made.attributes.add("noinline")
+        grid = [(i, j) for i in range(rows) for j in range(vectors)]
+        sums = {at: b.alloca(self.vector) for at in grid}
+        for slot in sums.values():
+            b.store(self.zero(), slot)
+        along_b, along_c, lanes = self.vectors_of(terms, columns, vectors)
+        full = 0 if self.scattered else vectors - 1  # vectors of which all lanes are columns
+        places = {(i, j): self.at(c, b.mul(c_rs, I64(i)), along_c[j]) for i, j in grid}
+        for place in places.values():
+            self.prefetch(place)
+        down_a = [I64(0), a_rs, b.mul(a_rs, I64(2)), self.opaque(b.mul(a_rs, I64(3)))]
+
+        def multiply(pointers: list[Value], masks: list[Value | None]) -> None:
+            row, *groups = pointers
+            if by_table:
+                row = self.at(b_, b.load(row, typ=I64))
+            where = [self.at(row, offset) for offset in along_b]
+            right = [self.load(*x) for x in zip(where, masks, strict=True)]
+            for i in range(rows):
+                element = b.load(self.at(groups[i // GROUP], down_a[i % GROUP]), typ=self.kind)
+                x = self.splat(element, self.vector)
+                for j in range(vectors):
+                    b.store(self.fma(x, right[j], b.load(sums[i, j], typ=self.vector)), sums[i, j])
+
+        starts = [self.opaque(self.at(a, b.mul(a_rs, I64(i)))) for i in range(0, rows, GROUP)]
+        first, step = (terms, I64(8 // self.size)) if by_table else (b_, b_rs)
+        steps, pointers = [step] + [a_cs] * len(starts), [first, *starts]
+        with self.walk(whole, pointers, steps) as now:
+            multiply(now, [None] * vectors)
+        masks: list[Value | None] = [None] * full + [self.mask(count) for count in lanes[full:]]
+        further = [self.at(x, b.mul(whole, step)) for x, step in zip(pointers, steps, strict=True)]
+        with self.walk(b.sub(k, whole), further, steps) as now:
+            multiply(now, masks)
+        with b.if_then(accumulate):
+            for at in grid:
+                old = self.load(places[at], masks[at[1]])
+                b.store(b.fadd(old, b.load(sums[at], typ=self.vector)), sums[at])
+        for at in grid:
+            value = b.load(sums[at], typ=self.vector)
+            if at[1] < full:
+                b.store(value, places[at], align=self.size)
+            else:
+                self.store_first(value, places[at], lanes[at[1]])
+        b.ret_void()
+        return made
+
+    @property
+    def further_kinds(self) -> list[Any]:
+        return [PTR, PTR] if self.scattered else [I64, I64]
+
+    def vectors_of(self, first: Value, second: Value, count: int) -> Iterable[Sequence[Value]]:
+        """Where the vectors of a tile are in B and in C, how many of their lanes are columns."""
+        if self.scattered:
+            return zip(*(self.column(second, I64(j)) for j in range(count)), strict=True)
+        along_b = [self.b.mul(first, I64(j)) for j in range(count)]
+        along_c = [I64(j * self.lanes) for j in range(count)]
+        return along_b, along_c, [I64(self.lanes)] * (count - 1) + [second]
+
+    # ---- all tiles over one stretch of k ---------------------------------------------------------
+
+    def sweeping(self) -> Any:
+        """(m, k, whole, a, a_rs, a_cs, pack, packed, b, b_rs, *further, vectors, rows, wide, adds,
+        c, c_rs)
+
+        Tiles have at most `rows` and `wide` vectors. If `pack`, their rows of A are copied to
+        `packed`. `further` is `terms`, `columns` or `b_vs`, `n`: of all columns.
+        """
+        kinds = [I64, I64, I64, PTR, I64, I64, I1, PTR, PTR, I64, *self.further_kinds]
+        made = self.function("sweep", [*kinds, I64, I64, I64, I1, PTR, I64])
+        m, k, whole, a, a_rs, a_cs, pack, packed, *right, rows, wide, adds, c, c_rs = made.args
+        b, (b_, b_rs, first, second, vectors) = self.b, right
+        panels = self.cut(vectors, wide)
+        with self.pieces(self.cut(m, rows)) as (_, i, height):
+            left = self.at(a, b.mul(i, a_rs))
+            with b.if_then(pack):
+                b.call(self.pack_a, [packed, left, height, k, a_rs, a_cs])
+            copied, there = (packed, I64(1), I64(TALLEST)), (left, a_rs, a_cs)
+            operand = [b.select(pack, *pair) for pair in zip(copied, there, strict=True)]
+            target = self.at(c, b.mul(i, c_rs))
+            with self.pieces(panels) as (_, v, width):
+                if self.scattered:
+                    panel, place = [b_, b_rs, first, self.parts(second, v)], target
+                else:
+                    j = b.mul(v, I64(self.lanes))
+                    before = b.add(j, b.mul(b.sub(width, I64(1)), I64(self.lanes)))
+                    tail = self.smaller(I64(self.lanes), b.sub(second, before))
+                    panel = [self.at(b_, b.mul(v, first)), b_rs, first, tail]
+                    place = self.at(target, j)
+                arguments = [k, whole, *operand, *panel, adds, place, c_rs]
+                self.dispatch(self.tiles, height, width, arguments)
+        b.ret_void()
+        return made
+
+    # ---- the whole -----------------------------------------------------------------------------
+
+    def blocks(self) -> Any:
+        """(m, k, a, a_rs, a_cs, b, terms, b_rs, b_cs, *runs, accumulate, c, c_rs, scratch)
+
+        Blocks of B, each small enough for a cache, and all rows of A times each. Row p of B begins
+        at `terms[p]` if they are scattered, else at p `b_rs`.
+        """
+        kinds = [I64, I64, PTR, I64, I64, PTR, PTR, I64, I64, I64, I64, PTR, PTR, I1, PTR, I64, PTR]
+        made = self.function("outer", kinds)
+        m, k, a, a_rs, a_cs, b_, terms, b_rs, b_cs, *columns, adds, c, c_rs, scratch = made.args
+        b, lanes, runs = self.b, I64(self.lanes), Runs(*columns)
+        most = GEMM_BYTES // (GEMM_DEPTH * self.size * self.lanes)  # vectors of a packed block
+        parts = self.room(PARTS * max(most, VECTORS[1]))
+        least = self.smaller(m, self.smaller(runs.count, runs.length))
+        with b.if_then(b.icmp_signed("<", least, I64(1))):
+            b.ret_void()
+        packs = I1(not self.masks) if self.scattered else self.is_packed(m, runs.length, b_cs)
+        pack_a = b.and_(packs, b.icmp_signed("!=", a_cs, I64(1)))
+        vectors = b.mul(runs.count, self.quotient(runs.length, lanes))
+        usual = self.panel_vectors(m)
+        packed_a = self.at(scratch, b.mul(I64(most), self.stream(I64(GEMM_DEPTH))))
+        deepest = b.select(packs, I64(GEMM_DEPTH), I64(NEAR_DEPTH))
+        pieces = self.cut(vectors, I64(most)), self.panels(vectors, usual)
+        blocks = Cut(*(b.select(packs, *pair) for pair in zip(*pieces, strict=True)))
+        with self.depths(k, deepest, adds) as (start, depth, further):
+            x, y = self.at(a, b.mul(start, a_cs)), self.at(b_, b.mul(start, b_rs))
+            with self.pieces(blocks) as (_, v, count):
+                place, first, second = c, b.gep(terms, [start], source_etype=I64), parts
+                if self.scattered:
+                    partial = self.fill_parts(parts, runs, v, count)
+                    with b.if_then(packs):
+                        b.call(self.pack_scattered, [scratch, y, count, parts, depth, first])
+                        with self.loop(count) as t:
+                            b.store(b.mul(t, self.stream(depth)), self.parts(parts, t))
+                else:
+                    j = b.mul(v, lanes)
+                    place, y = self.at(c, j), self.at(y, b.mul(j, b_cs))
+                    second = self.smaller(b.mul(count, lanes), b.sub(runs.length, j))
+                    partial = b.icmp_signed("<", second, b.mul(count, lanes))
+                    with b.if_then(packs):
+                        b.call(self.pack_b, [scratch, y, second, depth, b_rs, b_cs])
+                    first = b.select(packs, self.stream(depth), lanes)
+                reach = self.reaching(depth, b_rs)
+                whole = b.sub(depth, b.select(b.or_(packs, b.not_(partial)), I64(0), reach))
+                wide = b.icmp_signed("==", count, I64(VECTORS[TALLEST] + 1))
+                wide = b.and_(wide, b.icmp_signed("<", usual, count))
+                tile = b.select(wide, I64(WIDE_ROWS), I64(TALLEST)), b.select(wide, count, usual)
+                block = [b.select(packs, scratch, y), b.select(packs, lanes, b_rs), first, second]
+                operands = [x, a_rs, a_cs, pack_a, packed_a, *block, count]
+                b.call(self.sweep, [m, depth, whole, *operands, *tile, further, place, c_rs])
+        b.ret_void()
+        return made
+
+    def is_packed(self, m: Value, length: Value, b_cs: Value) -> Value:
+        """Whether blocks of B are copied."""
+        b = self.b
+        few = b.icmp_signed("<=", m, I64(FEW_ROWS))
+        near = b.or_(few, b.icmp_signed("<=", length, I64(NEAR_COLUMNS)))
+        return b.or_(b.icmp_signed("!=", b_cs, I64(1)), b.not_(near))
+
+    @contextmanager
+    def depths(self, k: Value, most: Value, adds: Value) -> Iterator[tuple[Value, Value, Value]]:
+        """Stretches of k: where one starts, how long it is, whether it adds to what C holds."""
+        with self.pieces(self.cut(k, most)) as (step, start, depth):
+            yield start, depth, self.b.or_(adds, self.b.icmp_signed(">", step, I64(0)))
+
+    def fill_parts(self, parts: Value, runs: Runs, first: Value, count: Value) -> Value:
+        """The parts of `count` vectors from number `first` on; whether one is not full."""
+        b, lanes, one = self.b, I64(self.lanes), I64(1)
+        each = self.quotient(runs.length, lanes)
+        starts = I1(0), b.udiv(first, each), b.mul(b.urem(first, each), lanes)
+        before = b.block
+        with self.loop(count) as t:
+            body = b.block
+            b.position_at_start(t.parent)
+            now = partial, run, start = b.phi(I1), b.phi(I64), b.phi(I64)
+            b.position_at_end(body)
+            live = self.smaller(lanes, b.sub(runs.length, start))
+            begins = [b.add(self.offset(x, run), start) for x in (runs.b, runs.c)]
+            place = self.parts(parts, t)
+            for i, part in enumerate((*begins, live)):
+                b.store(part, b.gep(place, [I64(i)], source_etype=I64))
+            further = b.add(start, lanes)
+            ended = b.icmp_signed(">=", further, runs.length)
+            following = (
+                b.or_(partial, b.icmp_signed("<", live, lanes)),
+                b.add(run, b.select(ended, one, I64(0))),
+                b.select(ended, I64(0), further),
+            )
+            for phi, begin, then in zip(now, starts, following, strict=True):
+                phi.add_incoming(begin, before)
+                phi.add_incoming(then, b.block)
+        return partial
+
+    def reaching(self, k: Value, b_rs: Value) -> Value:
+        """In how many of the last rows of B a whole vector may reach beyond the end of B: before
+        them it reads from the rows that follow, which is faster than a part of its lanes."""
+        b = self.b
+        if self.masks:
+            return k
+        wide = b.icmp_signed(">=", b_rs, I64(self.lanes))
+        last = self.smaller(b.select(wide, I64(1), I64(self.lanes)), k)
+        return b.select(b.icmp_signed("<", b_rs, I64(1)), k, last)
+
+    def panel_vectors(self, m: Value) -> Value:
+        """The vectors for which tiles of the rows of A leave registers."""
+        rows = self.quotient(m, self.quotient(m, I64(TALLEST)))
+        vectors: Value = I64(VECTORS[TALLEST])
+        for height, width in VECTORS.items():
+            equal = self.b.icmp_signed("==", rows, I64(height))
+            vectors = self.b.select(equal, I64(width), vectors)
+        return vectors
+
+    def panels(self, vectors: Value, usual: Value) -> Cut:
+        """Panels of B: a single vector that would be left joins another one."""
+        b = self.b
+        left = b.icmp_signed("==", b.urem(vectors, usual), I64(1))
+        joins = b.and_(left, b.icmp_signed(">", vectors, usual))
+        joins = b.and_(joins, b.icmp_signed("==", usual, I64(VECTORS[TALLEST])))
+        count = b.sub(self.quotient(vectors, usual), b.zext(joins, I64))
+        return Cut(count, b.udiv(vectors, count), b.urem(vectors, count))
