@@ -18,6 +18,7 @@ import numpy as np
 Namespace = Any  # al, torch or jax.numpy: they share most names
 Operation = tuple[str, list[Any], Callable[..., Any]]
 SIZES = (1000, 10**6, 10**7)
+CONVOLUTIONS = ((128, 28, 1, 6, 5), (128, 12, 6, 16, 5), (32, 32, 16, 32, 3), (8, 56, 64, 64, 3))
 
 
 def chain(xp: Namespace, x: Any, y: Any, length: int) -> Any:
@@ -67,6 +68,17 @@ def scatter_add(xp: Namespace, x: Any, index: Any, values: Any) -> Any:
     return x.at[index].add(values) if hasattr(x, "at") else xp.index_add(x, index, values)
 
 
+def conv(xp: Namespace, x: Any, w: Any) -> Any:
+    """A convolution over two axes, unpadded; channels before them."""
+    if xp.__name__ == "torch":
+        return xp.nn.functional.conv2d(x, w)
+    if xp.__name__ == "jax.numpy":
+        from jax import lax
+
+        return lax.conv(x, w, (1, 1), "VALID")
+    return xp.conv(x, w)
+
+
 def operations(xp: Namespace) -> Iterator[Operation]:
     """(name, arguments, function)"""
     rng = np.random.default_rng(0)
@@ -100,6 +112,12 @@ def operations(xp: Namespace) -> Iterator[Operation]:
                 )
     for n in (64, 128, 256, 512, 1024, 2048):
         yield f"matmul, {n}", [floats(n, n), floats(n, n)], lambda x, y: x @ y
+    for batch, size, channels, filters, window in CONVOLUTIONS:
+        yield (
+            f"conv, {batch} x {channels} x {size}^2 by {filters} of {window}^2",
+            [floats(batch, channels, size, size), floats(filters, channels, window, window)],
+            (lambda x, w: conv(xp, x, w)),
+        )
     for n in (64, 256, 1024, 4096):
         rows = 2**22 // n
         yield f"softmax, {rows} x {n}", [floats(rows, n)], lambda x: softmax(xp, x)

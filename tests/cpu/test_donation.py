@@ -10,7 +10,7 @@ import allumette_core as al
 import numpy as np
 import pytest
 from allumette_core import evaluation
-from allumette_core.compiler import fusion
+from allumette_core.compiler import rows
 from allumette_core.compiler.program import Program
 from allumette_core.expr import Node
 from allumette_cpu.render import plan
@@ -56,8 +56,8 @@ def test_random_programs_compute_the_same_in_place(narrow: bool, program: Progra
     shapes = [aval.shape for aval in program.avals[: program.num_inputs]]
     arrays = [random.integers(-8, 9, shape).astype("float32") / 4 for shape in shapes]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fusion, "MANY_ROWS", 1)
-        patch.setattr(fusion, "NARROW", 1 << 30 if narrow else -1)
+        patch.setattr(rows, "MANY_ROWS", 1)
+        patch.setattr(rows, "NARROW", 1 << 30 if narrow else -1)
         same(program, arrays)
 
 

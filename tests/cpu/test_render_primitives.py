@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from allumette_core.compiler import rows
 from allumette_core.expr import Node
 
 from .rendering import check, make
@@ -348,3 +349,36 @@ def test_what_a_product_copies_in_its_own_order_is_viewed_in_another() -> None:
         return [product, make.neg(make.reshape(twice, (66, 50)))]
 
     check(both, x)
+
+
+def test_what_windows_slide_over_is_read_whole_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "MANY_ROWS", 1)
+    x = numbers((3, 70, 2))
+
+    def product(x: Node) -> Node:
+        windows = make.windows(x, (0,), (1,), (1,), (1,))
+        return make.tanh(make.dot_general(windows, x, (0, 2), (0, 2), (), ()))
+
+    check(product, x)
+
+
+@pytest.mark.parametrize("batch", [1, 5, 16, 17, 70])
+@pytest.mark.parametrize(("channels", "size", "window", "step"), [(1, 12, 5, 1), (3, 9, 3, 2)])
+def test_convolutions_and_both_their_gradients(
+    batch: int, channels: int, size: int, window: int, step: int
+) -> None:
+    image = numbers((batch, channels, size, size))
+    kernel = numbers((6, channels, window, window), seed=1)
+    count = (size - window) // step + 1
+    weight = numbers((6, batch, count, count), seed=2)
+    params = (2, 3), (window, window), (step, step), (1, 1)
+
+    def all_three(x: Node, w: Node, g: Node) -> list[Node]:
+        view = make.windows(make.tanh(x), *params)
+        out = make.dot_general(w, view, (1, 2, 3), (1, 4, 5), (), ())
+        g = make.mul(g, make.tanh(out))
+        columns = make.dot_general(g, w, (0,), (0,), (), ())  # (N, *counts, C, *windows)
+        image = make.fold(make.permute(columns, (0, 3, 1, 2, 4, 5)), *params, x.shape)
+        return [out, make.dot_general(g, view, (1, 2, 3), (0, 2, 3), (), ()), image]
+
+    check(all_three, image, kernel, weight, tolerance=10)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from allumette_core import primitives as P
-from allumette_core.compiler import fusion
+from allumette_core.compiler import rows
 from allumette_core.compiler.program import Program, build
 from allumette_core.expr import Node, apply, literal, placeholder
 from hypothesis import given, settings
@@ -41,7 +41,9 @@ class Draft:
         self.values.append(self.inputs[-1])
 
     def step(self) -> None:
-        name = self.pick(("unary", "binary", "binary", "fold", "move", "dot", "where", "scan"))
+        name = self.pick(
+            ("unary", "binary", "binary", "fold", "move", "dot", "where", "scan", "slide")
+        )
         node = getattr(self, name)()
         size = int(np.prod(node.shape))
         if len(node.shape) <= 5 and size <= 50_000:
@@ -89,18 +91,26 @@ class Draft:
         return apply(self.pick((P.cummax, P.cumsum)), x, params=(self.axis(x),))
 
     def dot(self) -> Node:
+        x, y = self.value(), self.value()
+        contract: list[tuple[int, int]] = []
+        batch: list[tuple[int, int]] = []
+        for i, m in enumerate(x.shape):
+            used = [j for _, j in (*contract, *batch)]
+            fits = [j for j, n in enumerate(y.shape) if m == n and j not in used]
+            if fits:
+                self.pick((contract, contract, batch, [])).append((i, self.pick(fits)))
+        axes = (tuple(p[side] for p in pairs) for pairs in (contract, batch) for side in (0, 1))
+        return apply(P.tanh, apply(P.dot_general, x, y, params=tuple(axes)))
+
+    def slide(self) -> Node:
         x = self.value()
-        pairs = [
-            (y, i, j)
-            for y in self.values
-            for i, m in enumerate(x.shape)
-            for j, n in enumerate(y.shape)
-            if m == n
-        ]
-        if not pairs:
-            return x
-        y, i, j = self.pick(pairs)
-        return apply(P.tanh, apply(P.dot_general, x, y, params=((i,), (j,), (), ())))
+        axes = tuple(a for a, n in enumerate(x.shape) if n >= 3 and self.pick((True, False)))
+        sizes = tuple(self.pick((1, 2, 3)) for _ in axes)
+        steps = tuple(self.pick((1, 1, 2)) for _ in axes)
+        view = apply(P.windows, x, params=(axes, sizes, steps, (1,) * len(axes)))
+        if self.pick((True, False)):
+            return view
+        return apply(P.fold, view, params=(axes, sizes, steps, (1,) * len(axes), x.shape))
 
     def move(self) -> Node:
         x = self.value()
@@ -142,12 +152,12 @@ def programs(draw: Any) -> Program:
 
 
 @pytest.mark.parametrize("narrow", [True, False], ids=["by column", "by row"])
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=120, deadline=None, derandomize=True)
 @given(program=programs())
 def test_compiled_code_agrees_with_the_reference(narrow: bool, program: Program) -> None:
     with pytest.MonkeyPatch.context() as patch:  # however small the program is
-        patch.setattr(fusion, "MANY_ROWS", 1)
-        patch.setattr(fusion, "NARROW", 1 << 30 if narrow else -1)
+        patch.setattr(rows, "MANY_ROWS", 1)
+        patch.setattr(rows, "NARROW", 1 << 30 if narrow else -1)
         agree(program)
 
 

@@ -3,8 +3,9 @@
 Narrow and integer products become multiplications and sums, which fuse with what is around them.
 """
 
-from collections.abc import Sequence
-from itertools import product
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise, product
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,14 @@ from ..layout import Layout
 from ..primitives import Params
 from ..shapes import Shape
 from .program import Instruction
-from .schedule import Access, Contract, Dim
+from .schedule import Access, Contract, Dim, by_column
 
 if TYPE_CHECKING:
     from .fusion import Fusion
 
 FEW_TERMS = 4  # products this short are added up at each point, where they fuse
-LONG = 8  # elements: a run worth keeping contiguous when an operand is copied
+LONG = 8  # elements: a run worth keeping contiguous
+MOST_RUNS = 1 << 12  # that columns or terms come in
 FEW_COLUMNS = 2  # products with so narrow an operand are reductions, which fuse too
 
 
@@ -105,11 +107,10 @@ def contract(fusion: "Fusion", value: int, instruction: Instruction) -> Contract
     lhs, rhs = (fusion.access(i) for i in instruction.inputs)
     flow = fusion.phase.flow(value)
     rows_of = (flow.out, *flow.ins) if flow else (None, None, None)
-    # Where each row has a product of its own, it is those that have to be in one piece.
-    apart = rows_of[0] is not None and rows_of[0] < len(instruction.params[2])
-    out = Access(value, fusion.claim(value, by_row=apart))
+    out = Access(value, fusion.claim(value, _order(lhs, rhs, rows_of[0], instruction.params)))
     accumulate = fusion.phase.folds(value)
-    best, least = None, 0
+    best: Contract | None = None
+    least = 0
     # Operands are copied only if that makes one product of many: the left, the right, both.
     for copied in ((), (1,), (0,), (0, 1)):
         sides = [lhs, rhs]
@@ -118,34 +119,127 @@ def contract(fusion: "Fusion", value: int, instruction: Instruction) -> Contract
             sides[side] = _ordered(fusion, (lhs, rhs)[side], rows_of[1 + side], *axes)
         layouts = (sides[0].layout, sides[1].layout, out.layout)
         groups = _groups(*layouts, instruction.params, rows_of)
-        found = _as_product([_merged(d, fusion.phase.rows) for d in groups], accumulate)
-        if found is None:
-            continue
-        loops = prod(dim.size for dim in found[0][len(groups[0]) :] if not dim.rows)
-        if best is None or loops < least:
-            offsets = (layouts[0].offset, layouts[1].offset, layouts[2].offset)
-            best = Contract(value, sides[0].value, sides[1].value, offsets, *found, accumulate)
-            least = loops
+        merged = [_merged(d, fusion.phase.rows) for d in groups]
+        offsets = (layouts[0].offset, layouts[1].offset, layouts[2].offset)
+        plain = Contract(
+            value, sides[0].value, sides[1].value, offsets, (), _ONE, _ONE, _ONE, accumulate
+        )
+        for found in _products(plain, merged):
+            loops = prod(dim.size for dim in found.batch[len(merged[0]) :] if not dim.rows)
+            if best is None or loops < least:
+                best, least = found, loops
         if least == 1:
             break
     assert best is not None
     return best
 
 
-def _as_product(
-    groups: list[list[Dim]], accumulate: bool
-) -> tuple[tuple[Dim, ...], Dim, Dim, Dim] | None:
-    """The loops around, m, n and k of a product of matrices, None if it is none as it lies.
+_ONE = Dim(1, 0, 0, 0)
+Groups = list[list[Dim]]  # batch, m, n, k
 
-    What does not merge into one dimension is looped over around it; terms only if they are
-    added to what is there. Rows or columns of the result must be contiguous.
+
+def _products(plain: Contract, groups: Groups) -> Iterator[Contract]:
+    """`plain` with its dimensions, in every way in which the operands are matrices as they lie.
+
+    What is no part of a matrix is looped over around it; terms only if they are added to what is
+    there.
     """
+    swapped = [[Dim(d.size, d.rhs, d.lhs, d.out, d.rows) for d in dims] for dims in groups]
+    swapped[1:3] = swapped[2:0:-1]
+    back = replace(plain, lhs=plain.rhs, rhs=plain.lhs, offsets=_swapped(plain.offsets))
+    if (found := _by_strides(plain, groups)) is not None:
+        yield found
+    for form in (_runs_of_columns, _runs_of_terms):
+        for product_, dims in ((plain, groups), (back, swapped)):
+            if (found := form(product_, dims)) is not None:
+                yield found
+
+
+def _swapped(offsets: tuple[int, int, int]) -> tuple[int, int, int]:
+    lhs, rhs, out = offsets
+    return rhs, lhs, out
+
+
+def _order(lhs: Access, rhs: Access, rows: int | None, params: Params) -> Shape:
+    """The axes of a result so that the rows come last, and with them all of their operand's.
+
+    Where each row has a product of its own, it is those that have to be in one piece.
+    """
+    batch, m = len(params[2]), len(lhs.layout.shape) - len(params[0])
+    n = len(rhs.layout.shape) - len(params[1]) - batch
+    groups = range(batch), range(batch, m), range(m, m + n)
+    if rows is None or rows < batch:
+        return tuple(range(m + n))
+    return tuple(a for g in sorted(groups, key=lambda g: rows in g) for a in by_column(g, rows))
+
+
+def _by_strides(plain: Contract, groups: Groups) -> Contract | None:
+    """A product of matrices by strides: rows or columns of the result are contiguous."""
     batch, m, n, k = groups
-    if len(k) > 1 and not accumulate:
+    if len(k) > 1 and not plain.accumulate:
         return None
     (*ms, row), (*ns, column), (*ks, term) = (_main_last(dims) for dims in (m, n, k))
     writable = 1 in (row.out, column.out) or column.size == 1 or (row.size == 1 and not row.rows)
-    return ((*batch, *ms, *ns, *ks), row, column, term) if writable else None
+    if not writable:
+        return None
+    return replace(plain, batch=(*batch, *ms, *ns, *ks), m=row, n=column, k=term)
+
+
+def _runs_of_columns(plain: Contract, groups: Groups) -> Contract | None:
+    """A product whose columns are runs, contiguous in rhs and in the result."""
+    batch, m, n, k = groups
+    runs, columns, outer = _apart(n, lambda dim: dim.rhs == 1 and dim.out == 1)
+    _, terms, adding = _apart(k, lambda dim: False)
+    if not runs or not terms or not _even(terms, "lhs") or (adding and not plain.accumulate):
+        return None
+    (run,), (*ms, row) = runs, m or [_ONE]
+    loops = (*batch, *ms, *outer, *adding)
+    if not _worthwhile(run, columns, terms):
+        return None
+    return replace(
+        plain, batch=loops, m=row, n=run, k=terms[-1],
+        runs="columns", columns=tuple(columns), terms=tuple(terms[:-1]),
+    )  # fmt: skip
+
+
+def _runs_of_terms(plain: Contract, groups: Groups) -> Contract | None:
+    """A product whose terms are runs, contiguous in both operands."""
+    batch, m, n, k = groups
+    runs, terms, adding = _apart(k, lambda dim: dim.lhs == 1 and dim.rhs == 1)
+    _, columns, outer = _apart(n, lambda dim: False)
+    even = bool(columns) and columns[-1].out == 1 and _even(columns, "out")
+    if not runs or not even or (adding and not plain.accumulate):
+        return None
+    (run,), (*ms, row) = runs, m or [_ONE]
+    loops = (*batch, *ms, *outer, *adding)
+    if not _worthwhile(run, terms, columns):
+        return None
+    return replace(
+        plain, batch=loops, m=row, n=columns[-1], k=run,
+        runs="terms", columns=tuple(columns[:-1]), terms=tuple(terms),
+    )  # fmt: skip
+
+
+def _apart(
+    dims: list[Dim], is_run: Callable[[Dim], bool]
+) -> tuple[list[Dim], list[Dim], list[Dim]]:
+    """The dimension that is a run, those of which a table can be made, and those over rows."""
+    runs = [dim for dim in dims if is_run(dim)][-1:]
+    others = [dim for dim in dims if dim not in runs]
+    return runs, [dim for dim in others if not dim.rows], [dim for dim in others if dim.rows]
+
+
+def _even(dims: list[Dim], side: str) -> bool:
+    """Whether steps of one operand over `dims` are as those over one dimension."""
+    steps = [(getattr(dim, side), dim.size) for dim in dims]
+    return all(x == y * size for (x, _), (y, size) in pairwise(steps))
+
+
+def _worthwhile(run: Dim, runs: list[Dim], others: list[Dim]) -> bool:
+    """Whether runs are long, and there are several but not too many for a table of them."""
+    long = run.size >= LONG or run.rows
+    most = max(prod(dim.size for dim in dims) for dims in (runs, others))
+    return long and len(runs) + len(others) > 1 and most <= MOST_RUNS
 
 
 def _ordered(

@@ -100,7 +100,8 @@ def _product(product: Contract) -> str:
             return str(dim.size)
         return "rows" if dim.size == 1 else f"rows*{dim.size}"
 
-    m, n, k = (size(dim) for dim in (product.m, product.n, product.k))
+    sizes = (product.m,), (*product.columns, product.n), (*product.terms, product.k)
+    m, n, k = ("*".join(size(d) for d in dims if d.size > 1 or d.rows) or "1" for dims in sizes)
     text = f"product [{m}, {k}] @ [{k}, {n}]"
     if product.batch:
         text += f", {'*'.join(size(dim) for dim in product.batch)} times"

@@ -32,6 +32,7 @@ from .schedule import (
     Store,
     Term,
     arranged,
+    by_column,
     reachable,
 )  # fmt: skip
 
@@ -45,8 +46,6 @@ _CHEAP = frozenset(
 )
 CHEAP_TERMS = 2  # as many cheap operations are repeated rather than stored
 CHEAP_LOADS = 2
-NARROW = 1 << 9  # bytes: of rows no wider than this, a chunk has more than a vector has lanes
-MANY_ROWS = 64
 
 
 def fuse(phase: Phase) -> Loop:
@@ -66,10 +65,10 @@ class Fusion:
         self.memory: dict[int, Memory] = {}
         self.made_by: dict[int, int] = {}  # of a value in memory: the last statement that writes it
         self.statements: list[Statement] = []
-        self.copies: dict[tuple[Access, Shape | None], Access] = {}
+        self.copies: dict[tuple[Access, int | None, Shape | None], Access] = {}
         self.avals = list(self.program.avals)
         self.uses = self._uses()
-        self.narrow = phase.rows >= MANY_ROWS and phase.widest <= NARROW
+        self.by_column = phase.by_column
         for value in range(self.program.num_inputs):
             self.claim(value)
 
@@ -140,8 +139,11 @@ class Fusion:
 
     # ---- memory
 
-    def claim(self, value: int, *, by_row: bool = False) -> Layout:
-        """Give `value` memory, which the caller then stores to; `by_row`, however narrow it is."""
+    def claim(self, value: int, order: Shape | None = None) -> Layout:
+        """Give `value` memory, which the caller then stores to.
+
+        The axes of a chunk by column are in `order`; None: the rows last.
+        """
         shape, dtype = self.avals[value]
         axis = self.phase.axis(value)
         if self.phase.folds(value):
@@ -150,8 +152,9 @@ class Fusion:
             place = Place.WHOLE
         else:
             place = Place.CHUNK
-        columns = place is Place.CHUNK and self.narrow and not by_row
-        layout = _by_column(shape, axis) if columns else Layout.contiguous(shape)
+        columns = place is Place.CHUNK and self.by_column
+        order = by_column(range(len(shape)), axis) if order is None else order
+        layout = arranged(shape, order) if columns else Layout.contiguous(shape)
         self.memory[value] = Memory(place, layout, dtype, axis is not None)
         self.term_of.pop(value, None)
         return layout
@@ -176,7 +179,7 @@ class Fusion:
     ) -> Access:
         """The elements of `source`, copied so that its axes are nested in `order`; unless
         `exactly` so, one copy serves every product that wants one."""
-        key = source, order if exactly else None
+        key = source, axis, order if exactly else None
         if key not in self.copies:
             shape, dtype = source.layout.shape, self.memory[source.value].dtype
             layout = arranged(shape, order)
@@ -309,7 +312,10 @@ class Fusion:
     ) -> None:
         change = _VIEWS[primitive]
         self._settle(source, self.avals[value].shape)
-        viewed = self.view(self.value(source), lambda layout: change(layout, *params))
+        flow = self.phase.flow(value)
+        slides = primitive is P.windows and flow is not None and self.by_column
+        term = self._turned(source, flow.ins[0]) if slides and flow else self.value(source)
+        viewed = self.view(term, lambda layout: change(layout, *params))
         if viewed is None:  # elements that are not in order are put in order first
             order = tuple(range(len(self.avals[source].shape)))
             axis = self.phase.axis(source)
@@ -319,6 +325,14 @@ class Fusion:
             )
             assert viewed is not None
         self.term_of[value] = viewed
+
+    def _turned(self, value: int, axis: int | None) -> int:
+        """The term of a value whose rows are along `axis`, of a copy unless it is by column."""
+        if axis is None or self.access(value).layout.strides[axis] == 1:
+            return self.value(value)
+        order = by_column(range(len(self.avals[value].shape)), axis)
+        copy = self.copy(self.access(value), axis, order, exactly=True)
+        return self.load(copy.value, copy.layout)
 
     def _settle(self, value: int, shape: Shape) -> None:
         """Compute `value` once before it is spread over more points, if that is worth it."""
@@ -330,14 +344,6 @@ class Fusion:
         """Append a statement that makes `value`."""
         self.statements.append(statement)
         self.made_by[value] = len(self.statements) - 1
-
-
-def _by_column(shape: Shape, rows: int | None) -> Layout:
-    """A dense layout in which the rows of each column are contiguous.
-
-    A loop over them fills whole vectors, however few columns there are.
-    """
-    return arranged(shape, tuple(sorted(range(len(shape)), key=lambda axis: axis == rows)))
 
 
 _NOWHERE = Access(-1, Layout((), ()))

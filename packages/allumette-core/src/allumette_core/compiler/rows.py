@@ -13,6 +13,9 @@ from .program import Aval, Instruction, Program
 if TYPE_CHECKING:
     from .stream import Streaming
 
+NARROW = 1 << 9  # bytes: of rows no wider than this, a chunk has more than a vector has lanes
+MANY_ROWS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Phase:
@@ -52,10 +55,22 @@ class Phase:
         return 1 if axis is None else self.program.avals[value].shape[axis] // self.rows
 
     @property
-    def widest(self) -> int:
+    def by_column(self) -> bool:
+        """Whether chunks of rows are better kept by column, the rows of each contiguous.
+
+        Then a loop over rows fills whole vectors, however narrow columns and windows are.
+        """
+        return self.rows >= MANY_ROWS and (self._widest() <= NARROW or self._slides())
+
+    def _widest(self) -> int:
         """The bytes that a row takes of the widest value that moves with the rows."""
         avals = [a for v, a in enumerate(self.program.avals) if self.axis(v) is not None]
         return max((prod(a.shape) * a.dtype.itemsize for a in avals), default=0) // self.rows
+
+    def _slides(self) -> bool:
+        """Whether windows slide over something that moves with the rows."""
+        steps = zip(self.program.instructions, self.flows, strict=True)
+        return any(i.primitive is P.windows and f and f.ins[0] is not None for i, f in steps)
 
 
 Key = tuple[int, int | None]

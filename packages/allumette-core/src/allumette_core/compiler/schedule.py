@@ -18,7 +18,7 @@ Values are numbered as in the phase's program. Where a value lives is its `Place
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ..dtypes import DType
 from ..layout import Layout
@@ -131,7 +131,13 @@ class Dim:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """out[batch, m, n] (+)= sum over k of lhs[batch, m, k] * rhs[batch, k, n]."""
+    """out[batch, m, n] (+)= sum over k of lhs[batch, m, k] * rhs[batch, k, n].
+
+    Without `runs` it is a product of matrices by strides. Otherwise `columns` and `terms` are
+    further dimensions, outside of n and of k, as windows have them: with runs of "columns", along
+    n, these are contiguous in rhs and out, and all terms are evenly apart in lhs; with runs of
+    "terms", along k, these are contiguous in lhs and rhs, and all columns in out.
+    """
 
     out: int
     lhs: int
@@ -142,6 +148,14 @@ class Contract:
     n: Dim
     k: Dim
     accumulate: bool
+    runs: Literal["columns", "terms"] | None = None
+    columns: tuple[Dim, ...] = ()
+    terms: tuple[Dim, ...] = ()
+
+    @property
+    def dims(self) -> tuple[Dim, ...]:
+        """All dimensions."""
+        return (*self.batch, self.m, *self.columns, self.n, *self.terms, self.k)
 
 
 Statement = Nest | Contract
@@ -199,6 +213,11 @@ def arranged(shape: Shape, order: Shape) -> Layout:
     """A dense layout of `shape` with the axes nested in `order`, outermost first."""
     back = tuple(order.index(a) for a in range(len(shape)))
     return Layout.contiguous(tuple(shape[a] for a in order)).permute(back)
+
+
+def by_column(axes: Iterable[int], rows: int | None) -> Shape:
+    """`axes` in an order in which the rows of each column are contiguous."""
+    return tuple(sorted(axes, key=lambda axis: axis == rows))
 
 
 def spread(layout: Layout, axes: Shape, space: Shape) -> Layout:

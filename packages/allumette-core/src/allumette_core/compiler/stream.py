@@ -162,7 +162,7 @@ class Streaming:
 
     def _best(self) -> tuple[list[Choice], list[int]]:
         """The choices and levels under which the least has to be kept between phases; of equals
-        those with the most rows, since what has none of them is read for every piece.
+        those with the least that has no rows, as that is read for every piece, and the most rows.
 
         Only classes that cover about as much work as any are tried as the first of all.
         """
@@ -173,14 +173,30 @@ class Streaming:
                 score[cls] = score.get(cls, 0.0) + work * min(1.0, self.rows[cls] / FEW_ROWS)
         ranked = sorted(score, key=lambda cls: -score[cls])
         tried = [cls for cls in ranked[:TRIED] if score[cls] > score[ranked[0]] / 2]
-        found: list[tuple[int, int, int, list[Choice], list[int]]] = []
+        found: list[tuple[int, int, int, int, list[Choice], list[int]]] = []
         for main in tried or (None,):
             choices = self._choose(score, main)
             levels = self._levels(choices)
             rows = 0 if main is None else self.rows[main]
-            found.append((self._kept(choices, levels), -rows, len(found), choices, levels))
-        *_, choices, levels = min(found, key=lambda one: one[:3])
+            costs = self._kept(choices, levels), self._still(choices), -rows
+            found.append((*costs, len(found), choices, levels))
+        *_, choices, levels = min(found, key=lambda one: one[:4])
         return choices, levels
+
+    def _still(self, choices: list[Choice]) -> int:
+        """The bytes of what instructions that stream read whole."""
+        whole: set[int] = set()
+        for position, choice in enumerate(choices):
+            inputs = self.program.instructions[position].inputs
+            for value, axis in zip(inputs, choice.flow.ins if choice.flow else (), strict=False):
+                while value >= self.base and self.is_free(value - self.base):
+                    sources = self.program.instructions[value - self.base].inputs
+                    value = sources[0] if sources else -1
+                if axis is None and value >= 0:
+                    whole.add(value)
+        return sum(
+            prod(a.shape) * a.dtype.itemsize for a in map(self.program.avals.__getitem__, whole)
+        )
 
     def _choose(self, score: dict[Axis, float], main: Axis | None) -> list[Choice]:
         """For each instruction `main` if it can, else the class that covers the most work."""

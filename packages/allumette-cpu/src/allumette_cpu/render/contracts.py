@@ -1,6 +1,8 @@
-"""Products of matrices through the runtime's `gemm`, on memory, by strides."""
+"""Products of matrices through the runtime's functions, on memory: by strides, or by tables."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
+from math import prod
 from typing import TYPE_CHECKING
 
 from allumette_core.compiler.schedule import Contract, Dim
@@ -12,8 +14,14 @@ from .emit import POINTER, constant
 if TYPE_CHECKING:
     from .phases import Frame
 
-_SIZES, _MATRIX = [I64] * 3, [POINTER, I64, I64]
-_GEMM = ir.FunctionType(ir.VoidType(), [*_SIZES, *_MATRIX, *_MATRIX, I64, POINTER, I64, POINTER])
+_OUT = [I64, POINTER, I64]
+_MATRIX = [POINTER, I64, I64]
+_KINDS = {
+    "gemm": [I64] * 3 + _MATRIX * 2 + [*_OUT, POINTER],
+    "gemm_columns": [I64] * 2
+    + [*_MATRIX, POINTER, POINTER, I64, I64, POINTER, POINTER, *_OUT, POINTER],
+    "gemm_terms": [I64] * 4 + [POINTER, I64, *[POINTER] * 4, *_OUT],
+}
 
 
 def write(frame: "Frame", product: Contract) -> None:
@@ -25,8 +33,7 @@ class _Writer:
     def __init__(self, frame: "Frame", product: Contract) -> None:
         self.frame, self.emit, self.product = frame, frame.emit, product
         self.values = {"lhs": product.lhs, "rhs": product.rhs, "out": product.out}
-        dims = (*product.batch, product.m, product.n, product.k)
-        self.rows = next((dim for dim in dims if dim.rows), None)
+        self.rows = next((dim for dim in product.dims if dim.rows), None)
         self.kind = memory_type(frame.dtype(product.out))
 
     def write(self) -> None:
@@ -39,22 +46,72 @@ class _Writer:
                     if getattr(dim, side):
                         step = self.emit.mul_by(index, self._step(dim, side))
                         pointers[side] = self.emit.at(pointers[side], step, self.kind)
-            self._gemm(pointers["lhs"], pointers["rhs"], pointers["out"])
+            forms = {None: self._strided, "columns": self._columns, "terms": self._terms}
+            forms[self.product.runs](pointers["lhs"], pointers["rhs"], pointers["out"])
 
-    def _gemm(self, lhs: Value, rhs: Value, out: Value) -> None:
+    def _strided(self, lhs: Value, rhs: Value, out: Value) -> None:
         m, n, k = self.product.m, self.product.n, self.product.k
         a = (lhs, self._step(m, "lhs"), self._step(k, "lhs"))
         b = (rhs, self._step(k, "rhs"), self._step(n, "rhs"))
         if n.out != 1 and n.size > 1:  # the columns of the result are contiguous: out' = rhs' lhs'
             a, b = (rhs, b[2], b[1]), (lhs, a[2], a[1])
             m, n = n, m
-        name = f"gemm_f{8 * self.frame.dtype(self.product.out).itemsize}"
-        accumulate = constant(int(self.product.accumulate))
-        arguments = [
-            self._size(m), self._size(n), self._size(k), *a, *b, accumulate, out,
-            self._step(m, "out"), self.frame.gemm_memory(),
-        ]  # fmt: skip
-        self.emit.builder.call(self.emit.pointer(("fn", name), _GEMM.as_pointer()), arguments)
+        sizes = [self._size(dim) for dim in (m, n, k)]
+        self._call("gemm", [*sizes, *a, *b, *self._out(out, m), self.frame.gemm_memory()])
+
+    def _columns(self, lhs: Value, rhs: Value, out: Value) -> None:
+        """Columns are runs along n."""
+        m, n, k, runs = self.product.m, self.product.n, self.product.k, self.product.columns
+        terms = (*self.product.terms, k)
+        count = prod(dim.size for dim in terms)
+        self._call(
+            "gemm_columns",
+            [
+                self._size(m), constant(count), lhs, self._step(m, "lhs"), self._step(k, "lhs"),
+                rhs, self._table(terms, "rhs"), constant(prod(dim.size for dim in runs)),
+                self._size(n), self._table(runs, "rhs"), self._table(runs, "out"),
+                *self._out(out, m), self.frame.gemm_memory(),
+            ],
+        )  # fmt: skip
+
+    def _terms(self, lhs: Value, rhs: Value, out: Value) -> None:
+        """Terms are runs along k."""
+        m, n, k, runs = self.product.m, self.product.n, self.product.k, self.product.terms
+        columns = (*self.product.columns, n)
+        count = prod(dim.size for dim in columns)
+        self._call(
+            "gemm_terms",
+            [
+                self._size(m), constant(count), constant(prod(dim.size for dim in runs)),
+                self._size(k), lhs, self._step(m, "lhs"), self._table(runs, "lhs"),
+                rhs, self._table(columns, "rhs"), self._table(runs, "rhs"), *self._out(out, m),
+            ],
+        )  # fmt: skip
+
+    def _out(self, out: Value, m: Dim) -> list[Value]:
+        return [constant(int(self.product.accumulate)), out, self._step(m, "out")]
+
+    def _call(self, function: str, arguments: list[Value]) -> None:
+        name = f"{function}_f{8 * self.frame.dtype(self.product.out).itemsize}"
+        kind = ir.FunctionType(ir.VoidType(), _KINDS[function]).as_pointer()
+        self.emit.builder.call(self.emit.pointer(("fn", name), kind), arguments)
+
+    def _table(self, dims: Sequence[Dim], side: str) -> Value:
+        """Where the elements of one side are along `dims`, the last the fastest."""
+        steps = [self._step(dim, side) for dim in dims]
+        key = tuple((dim.size, str(step)) for dim, step in zip(dims, steps, strict=True))
+        if key not in self.frame.tables:
+            room = self.emit.slot(I64, prod(dim.size for dim in dims))
+            table = self.emit.setup.bitcast(room, POINTER)
+            with self.emit.once(), ExitStack() as stack:
+                place, offset = constant(0), constant(0)
+                for dim, step in zip(dims, steps, strict=True):
+                    index = stack.enter_context(self.emit.loop(constant(dim.size)))
+                    place = self.emit.add(self.emit.mul(place, dim.size), index)
+                    offset = self.emit.add(offset, self.emit.mul_by(index, step))
+                self.emit.store(offset, self.emit.at(table, place, I64))
+            self.frame.tables[key] = table
+        return self.frame.tables[key]
 
     def _size(self, dim: Dim) -> Value:
         return self.emit.mul(self.frame.rows, dim.size) if dim.rows else constant(dim.size)

@@ -69,9 +69,10 @@ class Emitter:
         self.block, self.thread, self.args = self.function.args
         self.entry = self.function.append_basic_block("entry")
         self.setup = ir.IRBuilder(self.entry)  # arguments and stack slots
-        first = self.function.append_basic_block("body")
-        self.builder = ir.IRBuilder(first)
-        self._first = first
+        self._prologue = self.function.append_basic_block("prologue")
+        self.prologue = ir.IRBuilder(self._prologue)  # what is done once, loops included
+        self._first = self.function.append_basic_block("body")
+        self.builder = ir.IRBuilder(self._first)
         self.refs: list[Ref] = []
         self._words: dict[Ref, Value] = {}
         self.group: Any = None  # of the innermost loop being written
@@ -79,7 +80,8 @@ class Emitter:
     def finish(self) -> tuple[Ref, ...]:
         """End the function; what its argument table holds."""
         self.builder.ret_void()
-        self.setup.branch(self._first)
+        self.setup.branch(self._prologue)
+        self.prologue.branch(self._first)
         return tuple(self.refs)
 
     # ---- arguments
@@ -118,6 +120,14 @@ class Emitter:
         return instruction
 
     # ---- control
+
+    @contextmanager
+    def once(self) -> Iterator[None]:
+        """What is written inside runs once, before everything else."""
+        builder, group = self.builder, self.group
+        self.builder, self.group = self.prologue, None
+        yield
+        self.builder, self.group = builder, group
 
     def add(self, a: Value, b: Value) -> Value:
         return self.builder.add(a, b, flags=("nsw",))

@@ -34,6 +34,7 @@ class Frame:
         self.emit = Emitter(module, name)
         self.rows: Value = constant(1)
         self.first: Value = constant(0)
+        self.tables: dict[tuple[tuple[int, str], ...], Value] = {}
 
     # ---- values
 
@@ -168,7 +169,7 @@ def _moves(statement: Nest | Contract) -> bool:
     """Whether a statement runs over rows; what does not is done once for a block."""
     if isinstance(statement, Nest):
         return statement.rows
-    return any(d.rows for d in (*statement.batch, statement.m, statement.n, statement.k))
+    return any(d.rows for d in statement.dims)
 
 
 def combiner(

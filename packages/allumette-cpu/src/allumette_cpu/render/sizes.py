@@ -103,7 +103,8 @@ def _rows(loop: Loop, work: int, folds: dict[int, FoldSize], fold_bytes: int) ->
     share = -(-total // wanted)
     chunk = min(room, _rounded(-(-share // -(-share // room))))
     block = -(-share // chunk) * chunk
-    return Rows(chunk, room + PADDING, block, -(-total // block))
+    padding = PADDING if room > LANES else 0
+    return Rows(chunk, room + padding, block, -(-total // block))
 
 
 def _rounded(rows: int) -> int:
@@ -186,8 +187,9 @@ def _row_bytes(loop: Loop, folds: dict[int, FoldSize]) -> int:
 
 
 def _least_rows(loop: Loop) -> int:
-    """The rows below which a large product spends its time on the matrix that has none of them."""
-    least = 1
+    """The rows below which vectors are not filled, or a large product spends its time on the matrix
+    that has none of them."""
+    least = LANES if loop.phase.by_column else 1
     for s in loop.statements:
         if isinstance(s, Contract):
             moving = next((d for d in (s.m, s.n, s.k) if d.rows), None)
@@ -208,7 +210,7 @@ def _work(loop: Loop) -> int:
         if isinstance(s, Nest):
             total += prod(s.shape) * (len(loop.body(s)) + 2) / BYTES
         else:
-            sizes = prod(d.size for d in (*s.batch, s.m, s.n, s.k))
-            moves = any(d.rows for d in (*s.batch, s.m, s.n, s.k))
+            sizes = prod(d.size for d in s.dims)
+            moves = any(d.rows for d in s.dims)
             total += 2 * sizes * (loop.phase.rows if moves else 1) / FLOPS
     return int(total)
