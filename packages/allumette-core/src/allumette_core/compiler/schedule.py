@@ -153,9 +153,14 @@ class Contract:
     terms: tuple[Dim, ...] = ()
 
     @property
+    def loops(self) -> tuple[Dim, ...]:
+        """What is around one product by strides: all but m, n and k."""
+        return (*self.batch, *self.columns, *self.terms)
+
+    @property
     def dims(self) -> tuple[Dim, ...]:
         """All dimensions."""
-        return (*self.batch, self.m, *self.columns, self.n, *self.terms, self.k)
+        return (*self.loops, self.m, self.n, self.k)
 
 
 Statement = Nest | Contract

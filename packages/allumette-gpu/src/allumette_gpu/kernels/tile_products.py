@@ -25,7 +25,7 @@ class _BlockWriter:
     def __init__(self, tile: "Tile", blocks: Blocks) -> None:
         self.tile, self.writer, self.blocks = tile, tile.writer, blocks
         self.product = p = blocks.product
-        self.rows = next((d for d in (*p.batch, p.m, p.n, p.k) if d.rows), None)
+        self.rows = next((d for d in p.dims if d.rows), None)
         self.values = {"lhs": p.lhs, "rhs": p.rhs, "out": p.out}
         self.offsets = dict(zip(self.values, p.offsets, strict=True))
 
@@ -41,7 +41,7 @@ class _BlockWriter:
     def write(self) -> None:
         p, (down, across) = self.product, self.blocks.sides
         m, n = -(-self._size(p.m) // down), -(-self._size(p.n) // across)
-        around = [d for d in p.batch if d.out]
+        around = [d for d in p.loops if d.out]
         sizes = [n, m, *map(self._size, reversed(around)), self.blocks.parts]
         if self._transposed():
             sizes[:2] = [m, n]
@@ -84,7 +84,7 @@ class _BlockWriter:
         ]
         with ExitStack() as stack:
             moved: list[tuple[Dim, str]] = []
-            for dim in (*(d for d in p.batch if not d.out), p.k):
+            for dim in (*(d for d in p.loops if not d.out), p.k):
                 shared = dim is p.k and self.blocks.parts > 1
                 start, step = (part, self.blocks.parts) if shared else ("0u", 1)
                 name = writer.fresh("k")

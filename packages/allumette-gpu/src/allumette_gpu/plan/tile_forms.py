@@ -88,7 +88,7 @@ def moves(statement: Statement) -> bool:
     """Whether a statement runs over rows."""
     if isinstance(statement, Nest):
         return statement.rows
-    return any(d.rows for d in (*statement.batch, statement.m, statement.n, statement.k))
+    return any(d.rows for d in statement.dims)
 
 
 def touched(loop: Loop, statement: Statement) -> set[int]:
