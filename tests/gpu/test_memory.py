@@ -1,5 +1,6 @@
 """What a program keeps of the device's memory goes back with it."""
 
+import gc
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +24,21 @@ def test_temporaries_go_back_with_their_program(
         assert device.pool.live_blocks == before + len(made) + len(run.plan.temps)
     del run, made
     assert device.pool.live_blocks == before
+
+
+def test_a_value_in_a_cycle_of_references_gives_back_a_block_that_works(
+    backend: Any, device: Any
+) -> None:
+    """The collector finalizes all of a cycle, which must not include the driver's buffer."""
+    x = np.arange(1000, dtype=np.float32)
+    before = device.pool.live_blocks
+    for _ in range(3):
+        cycle: list[Any] = [backend.from_host(x, "gpu")]
+        cycle.append(cycle)
+        del cycle
+        gc.collect()
+        assert device.pool.live_blocks == before
+        assert np.array_equal(backend.to_host(backend.from_host(x, "gpu")), x)
 
 
 def test_small_results_of_a_run_share_a_block_for_as_long_as_one_is_held(

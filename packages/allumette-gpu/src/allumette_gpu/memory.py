@@ -77,7 +77,10 @@ class Pool:
         self._free: dict[int, list[tuple[int, Block]]] = {}  # by serial number
         self._free_bytes = 0
         self._lock = threading.RLock()  # a buffer may be collected while the lock is held
-        self.live_bytes = self.peak_bytes = self.live_blocks = 0
+        # Held here, or the collector would finalize a block's buffer along with the cycle of
+        # references that its room is in, and the room give back a dead one.
+        self._live: dict[int, Block] = {}  # by serial number
+        self.live_bytes = self.peak_bytes = 0
         self.created = 0
 
     def take(self, size: int) -> Block:
@@ -101,7 +104,7 @@ class Pool:
             else:
                 block = self._made(wanted)
             self.live_bytes += wanted
-            self.live_blocks += 1
+            self._live[block.serial] = block
             self.peak_bytes = max(self.peak_bytes, self.live_bytes)
         return block
 
@@ -137,7 +140,7 @@ class Pool:
         """Take back a block that nothing refers to any more."""
         with self._lock:
             self.live_bytes -= block.size
-            self.live_blocks -= 1
+            del self._live[block.serial]
             if self._free_bytes + block.size > _KEPT_BYTES:
                 block.raw.destroy()
                 return
@@ -152,6 +155,11 @@ class Pool:
                     block.raw.destroy()
             self._free.clear()
             self._free_bytes = 0
+
+    @property
+    def live_blocks(self) -> int:
+        """How many blocks are in use."""
+        return len(self._live)
 
     def stats(self) -> MemoryStats:
         """What is in use now, and was at most."""

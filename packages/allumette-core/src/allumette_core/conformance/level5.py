@@ -113,7 +113,8 @@ _BODIES: tuple[tuple[str, Callable[[Subject], None], *tuple[str, ...]], ...] = (
     ("donated-results", stress.donated_results),
     ("deterministic", stress.same_bits_again, "deterministic"),
     ("another-thread", stress.another_thread), ("threads", stress.threads, "thread_safe"),
-    ("flat-memory", stress.flat_memory), ("too-large", stress.too_large),
+    ("flat-memory", stress.flat_memory), ("in-cycles", stress.in_cycles),
+    ("too-large", stress.too_large),
     ("interrupted", interruption.interrupted), ("long-program", stress.long_program),
     ("many-outputs", stress.many_outputs),
 )  # fmt: skip

@@ -4,6 +4,7 @@ import gc
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -200,6 +201,18 @@ def _resident() -> int:
         import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def in_cycles(subject: Subject) -> None:
+    """Buffers in cycles of references, which the garbage collector finalizes in any order."""
+    run = subject.compile(stress_program())
+    for turn in range(10):
+        arrays = arrays_for(subject, ("cycle", turn))
+        cycle: list[Any] = [subject.upload(arrays)]
+        cycle += [run(cycle[0]), cycle]
+        agree(subject.download(cycle[1]), arrays, f"turn {turn + 1}, after a garbage collection")
+        del cycle
+        gc.collect()
 
 
 def too_large(subject: Subject) -> None:
