@@ -7,11 +7,13 @@ from typing import Any
 
 from allumette_core.compiler.program import Program
 from allumette_core.profile import recorders
+from numpy.typing import NDArray
 
-from . import native
+from . import nans, native
 from .device import Device
 from .memory import Block, GpuBuffer, Room
-from .plan.build import Plan
+from .plan.build import Plan, build
+from .plan.prepare import prepare
 from .wgsl.types import stored_bytes
 
 _OWN_BYTES = 1 << 20  # of temporaries that a program keeps for itself
@@ -24,7 +26,7 @@ class GpuExecutable:
     """Runs a plan on a device."""
 
     def __init__(self, device: Device, program: Program, plan: Plan) -> None:
-        self.device, self.plan = device, plan
+        self.device, self.program, self.plan = device, program, plan
         self._modes = [(i.primitive.name, "native") for i in program.instructions]
         avals = [plan.program.avals[v] for v in plan.made]
         inputs = plan.program.avals[: plan.program.num_inputs]
@@ -38,6 +40,15 @@ class GpuExecutable:
         self._pipelines = [device.pipeline(s.dispatch.source, s.dispatch.name) for s in plan.steps]
 
     def __call__(self, buffers: Sequence[GpuBuffer]) -> list[GpuBuffer]:
+        made = self.run(buffers)
+        for recorder in recorders:
+            recorder.executed(self._modes)
+        if self.device.checked:
+            self._check(buffers, made)
+        return made
+
+    def run(self, buffers: Sequence[GpuBuffer]) -> list[GpuBuffer]:
+        """The outputs for `buffers`; of a call it lacks what is recorded and checked."""
         device = self.device
         device.check()
         for buffer in buffers:
@@ -55,8 +66,6 @@ class GpuExecutable:
                 self._run(buffers, rooms, made, temps)
                 if self._keeps:
                     self._temps = temps
-        for recorder in recorders:
-            recorder.executed(self._modes)
         every = [*buffers, *made]
         return [every[i] for i in self.plan.outputs]
 
@@ -73,13 +82,14 @@ class GpuExecutable:
             *[x.block.serial for x in rooms],
             *[x.block.serial for x in temps],
         )
-        groups = self._bound.get(key)
-        if groups is None:
-            blocks = [(x.room.block, x.offset) for x in (*inputs, *made)]
-            groups = self._bound[key] = self._bind_groups(blocks + [(x.block, 0) for x in temps])
-            if len(self._bound) > _MOST_BINDINGS:
-                self._bound.popitem(last=False)
         with device.errors("running a program"):
+            groups = self._bound.get(key)
+            if groups is None:
+                blocks = [(x.room.block, x.offset) for x in (*inputs, *made)]
+                blocks += [(x.block, 0) for x in temps]
+                groups = self._bound[key] = self._bind_groups(blocks)
+                if len(self._bound) > _MOST_BINDINGS:
+                    self._bound.popitem(last=False)
             if device.checked:
                 self._run_checked(groups)
             else:
@@ -93,6 +103,23 @@ class GpuExecutable:
             with self.device.errors(f"kernel {step.dispatch.name!r}", step.dispatch.source):
                 native.replay_publicly(self.device.raw, [recorded])
                 self.device.raw._poll_wait()
+
+    def _check(self, buffers: Sequence[GpuBuffer], made: Sequence[GpuBuffer]) -> None:
+        """Warn where a NaN comes from."""
+        inputs, outputs = ([self.device.download(b) for b in some] for some in (buffers, made))
+        first = next((i for i, x in enumerate(outputs) if nans.has_nan(x)), None)
+        if first is None:
+            return
+
+        def run(program: Program) -> list[NDArray[Any]]:
+            plan = build(prepare(program, self.device.dtypes), self.device.limits)
+            again = GpuExecutable(self.device, program, plan)
+            return [self.device.download(b) for b in again.run(buffers)]
+
+        place = self.plan.outputs[first]
+        writer = next((s for s in self.plan.steps if place in s.buffers), None)
+        if writer is not None:
+            nans.warn(self.program, inputs, outputs, writer.dispatch.name, run)
 
     def _bind_groups(self, blocks: list[tuple[Block, int]]) -> native.Recorded:
         return [

@@ -11,7 +11,7 @@ from ..plan.tile_forms import FOLDS
 from ..plan.tiling import Group
 from ..wgsl.folds import Fold
 from ..wgsl.scalar import cast, compute
-from ..wgsl.types import computed, literal, rounded
+from ..wgsl.types import computed, constant, rounded
 from ..wgsl.values import clamped
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class _GroupWriter:
 
     def _text(self, term: Term) -> str:
         if term.op is Leaf.CONST:
-            return literal(term.params[0], term.dtype)
+            return constant(term.params[0], term.dtype)
         if term.op is Leaf.INDEX:
             assert term.access is not None
             place = self._place(term.access)

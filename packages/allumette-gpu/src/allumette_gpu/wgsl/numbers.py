@@ -3,12 +3,16 @@
 WGSL lets an implementation assume that there is no NaN, so that NaN is told by its bits. It also
 lets a * b + c be fused or not, and drivers take (1 + x) - 1 for x: where a rounding error matters,
 the rounded number goes through `exact`, which no compiler sees through: `zero` is known late.
+They take x - x for 0, too, be it infinite: an operand goes through `apart`, so that it is no
+number that was seen before.
 """
 
 SOURCE = """
 var<private> zero: u32;
 
 fn exact(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) | zero); }
+
+fn apart(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) + zero); }
 
 var<private> nan_bits: u32 = 0x7fc00000u;
 

@@ -51,7 +51,11 @@ def compute(
 def _arithmetic(primitive: Primitive, dtype: DType, texts: list[str]) -> str:
     kind = computed(dtype)
     if primitive in _OPERATORS:
-        return f"({texts[0]} {_OPERATORS[primitive]} {texts[1]})"
+        a, b = texts
+        if dtype.kind == "f" and primitive is not P.mul:
+            # x - x and (x + x) - x are no 0 and x where they are infinite.
+            return f"exact({a} {_OPERATORS[primitive]} apart({b}))"
+        return f"({a} {_OPERATORS[primitive]} {b})"
     if primitive in _BITWISE:
         return f"({texts[0]} {_BITWISE[primitive]} {texts[1]})"
     if primitive in _EXTREMES:

@@ -98,6 +98,12 @@ def literal(value: Any, dtype: DType) -> str:
     return f"({int(number)}{suffix})" if number < 0 else f"{int(number)}{suffix}"
 
 
+def constant(value: Any, dtype: DType) -> str:
+    """The same for use in arithmetic, unknown to compilers, which take x * 0 for 0."""
+    text = literal(value, dtype)
+    return f"exact({text})" if dtype.kind == "f" else text
+
+
 def _float(number: np.float32) -> str:
     if np.isnan(number):
         return "not_a_number()"

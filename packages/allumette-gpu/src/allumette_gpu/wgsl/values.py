@@ -15,7 +15,7 @@ from allumette_core.shapes import Shape
 
 from .folds import Fold
 from .scalar import cast, compute
-from .types import computed, literal, loaded
+from .types import computed, constant, loaded
 from .writer import Index, Writer
 
 
@@ -197,7 +197,7 @@ def clamped(text: str, kind: str, computed_type: str, size: int) -> str:
 
 def _full(values: Values, instruction: Instruction, index: Index) -> str:
     _, value, dtype = instruction.params
-    return values.writer.let(literal(value, dtype), ("full", repr(value), dtype))
+    return values.writer.let(constant(value, dtype), ("full", repr(value), dtype))
 
 
 def _iota(values: Values, instruction: Instruction, index: Index) -> str:
