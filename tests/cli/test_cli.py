@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 import pytest
+from allumette_core.backend.plugin import Plugin
 from allumette_core.cli import app, main
 from allumette_core.errors import BackendError
 
@@ -66,6 +67,35 @@ def test_json_is_all_there_is_on_stdout() -> None:
     assert report["schema"] == "allumette-backends/1"
     assert report["backends"][0]["name"] == "numpy"
     assert report["backends"][0]["state"] == "usable"
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ({"numpy": {"driver": 3}}, ["device  numpy", "driver  3"]),
+        (None, []),
+        ({"numpy": 3}, ["device   numpy", "problem  .*allumette_describe raised AttributeError"]),
+    ],
+)
+def test_the_doctor_tells_what_is_known_of_devices(
+    told: Any,
+    shown: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    call = Plugin.call
+
+    def answered(self: Plugin, hook: str, **arguments: Any) -> Any:
+        if hook != "allumette_describe":
+            return call(self, hook, **arguments)
+        return told if arguments["name"] == "numpy" else None
+
+    monkeypatch.setattr(Plugin, "call", answered)
+    assert app.run(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert ("\ndevice" in out) == bool(shown)
+    for line in shown:
+        assert re.search(rf"^{line}", out, re.MULTILINE)
 
 
 def test_no_control_codes_off_a_terminal() -> None:

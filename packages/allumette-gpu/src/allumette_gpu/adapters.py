@@ -7,16 +7,40 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from allumette_core.backend.spec import Unavailable
 from allumette_core.errors import DeviceError
 
+VARIABLE = "WGPU_ADAPTER_NAME"
 _used_in: int | None = None
 """The process that asked the driver for its adapters."""
 _PREFERENCE = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU", "CPU")
 
 
-@cache
 def find_adapters() -> tuple[Any, ...]:
     """The adapters, best first; with WGPU_ADAPTER_NAME only those that have it in their name."""
+    wanted = os.environ.get(VARIABLE, "").strip().lower()
+    return tuple(a for a in _every_adapter() if wanted in adapter_name(a).lower())
+
+
+def missing() -> Unavailable | None:
+    """Why there is no adapter, if there is none."""
+    if find_adapters():
+        return None
+    if _every_adapter():
+        names = ", ".join(map(adapter_name, _every_adapter()))
+        return Unavailable(
+            f"no adapter has {os.environ[VARIABLE]!r} in its name; there are: {names}",
+            f"set {VARIABLE} to a part of one of these names, or unset it",
+        )
+    return Unavailable(
+        "no Vulkan, Metal or DX12 adapter was found",
+        "install the graphics driver, or Mesa's software one: "
+        "apt-get install mesa-vulkan-drivers libvulkan1",
+    )
+
+
+@cache
+def _every_adapter() -> tuple[Any, ...]:
     global _used_in
     _used_in = os.getpid()
     import wgpu
@@ -26,9 +50,7 @@ def find_adapters() -> tuple[Any, ...]:
     set_instance_extras(backends=["Vulkan", "Metal", "DX12"])
     with _runtime_directory():
         found = wgpu.gpu.enumerate_adapters_sync()
-    wanted = os.environ.get("WGPU_ADAPTER_NAME", "").strip().lower()
-    named = [a for a in found if wanted in adapter_name(a).lower()]
-    return tuple(sorted(named, key=_rank))
+    return tuple(sorted(found, key=_rank))
 
 
 def refuse_after_fork() -> None:

@@ -10,7 +10,7 @@ from allumette_core.compiler.program import Program
 from allumette_core.errors import BackendError, DeviceError
 from numpy.typing import NDArray
 
-from .adapters import find_adapters
+from .adapters import find_adapters, missing
 from .device import Device, dtypes_of
 from .memory import GpuBuffer
 from .plan.prepare import refuse_dtype
@@ -22,11 +22,9 @@ class GpuBackend(Backend):
 
     def __init__(self) -> None:
         self.adapters = find_adapters()
-        if not self.adapters:
-            raise BackendError(
-                "gpu: no Vulkan, Metal or DX12 adapter was found; install the graphics driver, or "
-                "Mesa's software one: apt-get install mesa-vulkan-drivers libvulkan1"
-            )
+        why = missing()
+        if why is not None:
+            raise BackendError(f"gpu: {why}")
         self._devices: dict[str, Device] = {}
         self._opening = threading.RLock()
         dtypes = dtypes_of(self.adapters[0])

@@ -24,17 +24,19 @@ def allumette_backend() -> BackendInfo:
 @hookimpl
 def allumette_probe(name: str) -> Unavailable | None:
     """Unavailable where no driver offers an adapter."""
-    from .adapters import find_adapters
+    from .adapters import missing
 
-    return (
-        None
-        if find_adapters()
-        else Unavailable(
-            "no Vulkan, Metal or DX12 adapter was found",
-            "install the graphics driver, or Mesa's software one: "
-            "apt-get install mesa-vulkan-drivers libvulkan1",
-        )
-    )
+    return missing()
+
+
+@hookimpl
+def allumette_describe(name: str) -> dict[str, dict[str, str]]:
+    """Each adapter, its driver, limits and features."""
+    from .adapters import find_adapters
+    from .describing import facts
+
+    names = [name, *(f"{name}:{i}" for i in range(1, len(find_adapters())))]
+    return dict(zip(names, map(facts, find_adapters()), strict=True))
 
 
 @hookimpl

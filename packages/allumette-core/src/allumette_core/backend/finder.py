@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ..errors import BackendError, DeviceError
 from . import status as statuses
 from .naming import BUILTIN, VARIABLE, Request, parse
-from .plugin import Plugin, PluginError
+from .plugin import Plugin, PluginError, contained
 from .scan import BACKENDS, BACKENDS_GROUP, Claim, claims, normalized
 from .spec import Backend
 from .status import BackendStatus
@@ -155,6 +155,19 @@ class Finder:
             return candidate.plugin.call("allumette_conformance", name=name) or {}
         except PluginError as failure:
             raise _error(candidate.claim, failure) from failure
+
+    def described(self, name: str) -> Mapping[str, Mapping[str, str]]:
+        """What the plugin of backend `name` tells of its devices; what ails it if it cannot."""
+        plugin = self.find(name).plugin
+        try:
+            told = plugin.call("allumette_describe", name=name) or {}
+            with contained(plugin.claim, "allumette_describe"):
+                return {
+                    str(device): {str(fact): str(value) for fact, value in facts.items()}
+                    for device, facts in told.items()
+                }
+        except PluginError as failure:
+            return {name: {"problem": failure.reason}}
 
 
 def _builtin() -> Claim:

@@ -71,6 +71,15 @@ def allumette_conformance(name: str) -> Mapping[str, str]:  # type: ignore[empty
     """
 
 
+@hookspec(firstresult=True)
+def allumette_describe(name: str) -> Mapping[str, Mapping[str, str]]:  # type: ignore[empty-body]
+    """What `allumette doctor` tells of each device of a usable backend `name`: facts by name.
+    Optional.
+
+    Such as the driver and its limits. May touch the devices, never changes them.
+    """
+
+
 @hookspec
 def allumette_commands(app: "click.Group") -> None:
     """Add commands to `app` with `app.add_command(...)` or `@app.command()`.

@@ -3,7 +3,7 @@
 import os
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import BackendError, DeviceError
@@ -19,6 +19,7 @@ __all__ = [
     "backend_of",
     "backends",
     "default_device",
+    "describe",
     "explain_default",
     "open_backend",
     "refresh",
@@ -114,6 +115,10 @@ class Registry:
         """See `set_default_device`."""
         self._override = None if device is None else self.device(device)[0]
 
+    def describe(self, name: str) -> Mapping[str, Mapping[str, str]]:
+        """See `describe`."""
+        return self.finder.described(name)
+
     def refresh(self) -> None:
         """See `refresh`."""
         self.finder.refresh()
@@ -157,6 +162,15 @@ def open_backend(name: str) -> "Backend":
     'numpy'
     """
     return REGISTRY.finder.open(parse(name))
+
+
+def describe(name: str) -> Mapping[str, Mapping[str, str]]:
+    """What is known of each device of backend `name`, such as its driver: facts by name.
+
+    >>> dict(describe("numpy"))
+    {}
+    """
+    return REGISTRY.describe(name)
 
 
 def backend_of(device: str) -> "Backend":

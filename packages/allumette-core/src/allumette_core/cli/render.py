@@ -35,11 +35,12 @@ def show_doctor(report: Report) -> None:
         **{name: found or "not installed" for name, found in report["packages"].items()},
         **report["environment"],
     }
-    width = max(map(len, facts))
-    for name, fact in facts.items():
-        _line(f"{name:{width}}  {fact}")
+    _show_facts(facts)
     _line("")
     show_statuses("backend", report["backends"])
+    for device, known in report["devices"].items():
+        _line("")
+        _show_facts({"device": device, **known})
     if report["commands"]:
         _line("")
         show_statuses("command", report["commands"])
@@ -47,6 +48,12 @@ def show_doctor(report: Report) -> None:
     _line(default_line(report))
     if not report["ok"]:
         _line("no backend is usable")
+
+
+def _show_facts(facts: dict[str, str]) -> None:
+    width = max(map(len, facts))
+    for name, fact in facts.items():
+        _line(f"{name:{width}}  {fact}")
 
 
 def default_line(report: Report) -> str:

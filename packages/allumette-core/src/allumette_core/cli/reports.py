@@ -69,9 +69,16 @@ def backend_entry(status: BackendStatus) -> Report:
 def doctor_report(commands: Iterable[CommandStatus], progress: Progress | None = None) -> Report:
     """All that a report of a fault should hold; `ok` says whether any backend is usable."""
     report = backends_report(progress)
+    usable = [b["name"] for b in report["backends"] if b["state"] == "usable"]
+    with redirect_stdout(sys.stderr):
+        devices = {
+            device: dict(facts)
+            for name in usable
+            for device, facts in registry.describe(name).items()
+        }
     return {
         "schema": DOCTOR_SCHEMA,
-        "ok": any(backend["state"] == "usable" for backend in report["backends"]),
+        "ok": bool(usable),
         "python": {
             "version": platform.python_version(),
             "implementation": platform.python_implementation(),
@@ -88,6 +95,7 @@ def doctor_report(commands: Iterable[CommandStatus], progress: Progress | None =
         "environment": _environment(),
         "default": report["default"],
         "backends": report["backends"],
+        "devices": devices,
         "commands": [{**asdict(c), "state": c.state.value} for c in commands],
     }
 

@@ -76,20 +76,24 @@ fn logistic_f32(x: f32) -> f32 {
   return select(1.0f, small, x < 0.0f) / (1.0f + small);
 }
 
+fn half_exp(x: f32) -> f32 {
+  if (!(x > 88.0f)) { return 0.5f * exp_f32(x); }
+  let p = exp_f32(x * 0.5f);  // exp(x) may be infinite where its half is not
+  return (0.5f * p) * p;
+}
+
 fn sinh_f32(x: f32) -> f32 {
   let a = abs(x);
   if (a < 1.0f) {
     let e = expm1_f32(a);
     return select(with_sign(0.5f * (e + e / (e + 1.0f)), x), x, a == 0.0f);
   }
-  let p = exp_f32(a * 0.5f);
-  let large = (0.5f * p) * p;
+  let large = half_exp(a);
   return select(with_sign(large - 0.25f / large, x), x, is_nan(x));
 }
 
 fn cosh_f32(x: f32) -> f32 {
-  let p = exp_f32(abs(x) * 0.5f);
-  let large = (0.5f * p) * p;
+  let large = half_exp(abs(x));
   return large + 0.25f / large;
 }
 
