@@ -30,7 +30,7 @@ _DTYPES = ("float32", "int32", "bool")
 
 
 def checks() -> list[Check]:
-    """Each way of evaluating, with programs of several sizes; then training."""
+    """Each way of evaluating, with programs of several sizes; primitives by rows; training."""
     made = [
         Check(4, f"{way}-{most}-{part}", partial(_search, way, most, part), needs=_DTYPES)
         for way in _WAYS
@@ -99,6 +99,7 @@ def _by_rows(name: str, subject: Subject) -> None:
 
 
 def _compare(way: str, graph: Graph, subject: Subject) -> None:
+    """Fault, with the least that shows it, unless every output of `graph` is right."""
     outputs = graph.sinks()
     limits = bounds(graph, subject.rng("bounds"))
     at, problem = _first_problem(way, graph, subject, outputs, limits)
