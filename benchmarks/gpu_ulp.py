@@ -2,8 +2,8 @@
 
     python benchmarks/gpu_ulp.py [count]
 
-For each float32 function: the largest and the mean error over numbers of every exponent, and the
-input of the largest. The exact values come from NumPy in float64.
+For each function and dtype: the largest and the mean error over numbers of every exponent, and the
+input of the largest. The exact values come from NumPy in float64. Subnormal results are left out.
 """
 
 import math
@@ -43,30 +43,34 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], float, float]] = {
 }
 
 
-def inputs(low: float, high: float, count: int, rng: np.random.Generator) -> Array:
+def inputs(low: float, high: float, count: int, dtype: str, rng: np.random.Generator) -> Array:
     """Numbers between the bounds, half of them of every exponent and half evenly spread."""
+    if dtype == "float16":
+        every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+        numbers = every.astype(np.float64)
+        return every[(numbers >= low) & (numbers <= high)]
     sizes = np.exp2(rng.uniform(-100, math.log2(max(abs(low), abs(high))), count))
     spread = np.where(rng.random(count) < 0.5, -sizes, sizes)
     drawn = np.concatenate([spread, rng.uniform(low, min(high, 1e30), count)]).astype(np.float32)
     return drawn[(drawn >= low) & (drawn <= high)]
 
 
-def measured(name: str, count: int) -> tuple[float, float, str]:
+def measured(name: str, count: int, dtype: str = "float32") -> tuple[float, float, str]:
     """The largest and the mean error, and where the largest is."""
     exact, low, high = FUNCTIONS[name]
     rng = np.random.default_rng(0)
-    arrays = [inputs(low, high, count, rng)]
+    arrays = [inputs(low, high, count, dtype, rng)]
     if name in ("pow", "atan2"):
         bounds = (-40, 40) if name == "pow" else (low, high)
-        other = inputs(*bounds, 3 * count, rng)
+        other = inputs(*bounds, 3 * count, dtype, rng)
         size = min(arrays[0].size, other.size)
         arrays = [rng.permutation(arrays[0])[:size], rng.permutation(other)[:size]]
     with np.errstate(all="ignore"):
         wanted = exact(*(x.astype(np.float64) for x in arrays))
     got = run(name, arrays).astype(np.float64)
-    limits = np.finfo(np.float32)
+    limits = np.finfo(dtype)
     judged = (abs(wanted) >= limits.tiny) & (abs(wanted) <= limits.max)
-    unit = np.spacing(abs(wanted[judged]).astype(np.float32)).astype(np.float64)
+    unit = np.spacing(abs(wanted[judged]).astype(dtype)).astype(np.float64)
     errors = abs(got[judged] - wanted[judged]) / unit
     worst = int(np.argmax(errors))
     return errors[worst], errors.mean(), ", ".join(str(x[judged][worst]) for x in arrays)
@@ -87,11 +91,14 @@ def main() -> None:
     """Print the table."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     backend: Any = backend_of("gpu")
-    print(f"float32 on {backend.device('gpu').adapter_name}, about {2 * count} numbers each")
-    print("| function | largest ULP | mean ULP | at |\n| --- | --- | --- | --- |")
+    device = backend.device("gpu")
+    print(f"{device.adapter_name}: about {2 * count} numbers of float32 each, and all of float16")
+    print("| function | dtype | largest ULP | mean ULP | at |\n| --- | --- | --- | --- | --- |")
     for name in FUNCTIONS:
-        largest, mean, at = measured(name, count)
-        print(f"| {name} | {largest:.2f} | {mean:.3f} | {at} |")
+        for dtype in ("float32", "float16"):
+            if dtype in device.dtypes:
+                largest, mean, at = measured(name, count, dtype)
+                print(f"| {name} | {dtype} | {largest:.2f} | {mean:.3f} | {at} |")
 
 
 if __name__ == "__main__":
