@@ -20,6 +20,7 @@ from allumette_core.compiler.schedule import Place, Store
 from ..scalars import F64, Value, intrinsic, llvm_type, memory_type
 from .casts import convert, number
 from .emit import ANY_ORDER, constant
+from .ordinals import float_of, ordinal
 
 if TYPE_CHECKING:
     from .nests import NestWriter
@@ -91,6 +92,7 @@ class Fold:
         floats = self.kind == "sum" and self.dtype.kind == "f"
         run = nest.run if self.still == 1 else TURNS
         self.wide = floats and self.still > 0 and nest.points(self.moving) > run
+        self.extreme = self.kind in ("max", "min") and self.dtype.kind == "f"
         self.total = FLOAT64 if self.wide else self.dtype  # in the register
         self.apart = over_rows and self.target != self.dtype and not self.once
         self.memory = self.dtype if self.apart else self.target
@@ -194,7 +196,7 @@ class Fold:
         return self.still > 0 and level == self.moving
 
     def open(self) -> None:
-        start = identity(self.kind, self.total)
+        start = self._register(identity(self.kind, self.total))
         self.slot = self.emit.slot(start.type)
         self.emit.builder.store(start, self.slot)
 
@@ -211,7 +213,9 @@ class Fold:
         builder.store(combine(builder, self.kind, FLOAT64, old, new, exact=True), self.slot)
 
     def close(self) -> None:
-        value = self.emit.builder.load(self.slot, typ=llvm_type(self.total))
+        value = self.emit.builder.load(self.slot)
+        if self.extreme:
+            value = float_of(self.emit.builder, value, self.dtype)
         self._settle(value, self.total, self.nest.pointers[self.key])
 
     def _settle(self, value: Value, dtype: DType, pointer: Value) -> None:
@@ -228,10 +232,21 @@ class Fold:
         if extra is not None:
             self._scatter(value, extra)
         elif self.still:
-            old = builder.load(self.slot, typ=value.type)
-            builder.store(combine(builder, self.kind, self.dtype, old, value), self.slot)
+            value, old = self._register(value), builder.load(self.slot)
+            builder.store(self._combined(old, value), self.slot)
         else:
             self._settle(value, self.dtype, self.nest.pointers[self.key])
+
+    def _register(self, value: Value) -> Value:
+        """A value as it is in the register."""
+        extreme = self.extreme
+        return ordinal(self.emit.builder, self.kind, value, self.dtype) if extreme else value
+
+    def _combined(self, a: Value, b: Value) -> Value:
+        """Two values in registers made one."""
+        if self.extreme:
+            return intrinsic(self.emit.builder, f"s{self.kind}", a, b)
+        return combine(self.emit.builder, self.kind, self.dtype, a, b)
 
     def add_all(self, values: list[Value]) -> None:
         """The values of several turns, in pairs."""
