@@ -60,7 +60,11 @@ class Phase:
 
         Then a loop over rows fills whole vectors, however narrow columns and windows are.
         """
-        return self.rows >= MANY_ROWS and (self._widest() <= NARROW or self._slides())
+        if self.rows < MANY_ROWS:
+            return False
+        products = any(i.primitive is P.dot_general for i in self.program.instructions)
+        # Without products there is little in a phase but what is by row: rows have to be narrower.
+        return self._widest() <= (NARROW if products else NARROW // 8) or self._slides()
 
     def _widest(self) -> int:
         """The bytes that a row takes of the widest value that moves with the rows."""
