@@ -19,10 +19,11 @@ POINTER = ir.PointerType()
 ANY_ORDER = ("reassoc", "contract", "nsz", "arcp")  # for the sums of reductions, and only there
 # Unrolling nests of small loops makes code that takes long to compile and is no faster.
 _NO_UNROLL = '!{!"llvm.loop.unroll.disable"}'
-_NO_INTERLEAVE = '!{!"llvm.loop.interleave.count", i32 1}'
+# Without unrolling LLVM does not interleave either; sums would wait for each other.
+_INTERLEAVE = '!{!"llvm.loop.interleave.count", i32 4}'
 # LLVM holds back on the widest vectors for processors that slowed down when they met them.
 _ATTRIBUTES = '\nattributes #0 = { "prefer-vector-width"="512" }\n'
-SHORT = 64  # iterations: a loop known to be no longer is not interleaved
+LONG = 256  # iterations: a shorter loop would spend its time on what four vectors leave over
 
 
 def constant(value: int) -> Value:
@@ -54,8 +55,8 @@ def _loop_metadata(match: re.Match[str]) -> str:
     facts = [own, _NO_UNROLL]
     if kind != "plain":
         facts += [f'!{{!"llvm.loop.parallel_accesses", {group}}}']
-    if kind == "short":
-        facts.append(_NO_INTERLEAVE)
+    if kind == "fold":
+        facts.append(_INTERLEAVE)
     return f"{own} = distinct !{{ {', '.join(facts)} }}"
 
 
@@ -147,7 +148,7 @@ class Emitter:
     @contextmanager
     def loop(
         self, count: Value, start: Value | None = None, step: Value | None = None, *,
-        parallel: bool = False, short: bool = False,
+        parallel: bool = False, fold: bool = False,
     ) -> Iterator[Value]:  # fmt: skip
         """Run what is written inside for start, start + step ... below `count`; gives the index."""
         start, step = start or constant(0), step or constant(1)
@@ -159,7 +160,7 @@ class Emitter:
         index = self.builder.phi(I64)
         index.add_incoming(start, before)
         outer = self.group
-        kind = ("short" if short else "long") if parallel else "plain"
+        kind = ("fold" if fold else "parallel") if parallel else "plain"
         metadata, group = self.module.loop(kind)
         self.group = group if parallel else None
         yield index

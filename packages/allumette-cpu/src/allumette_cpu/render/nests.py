@@ -11,7 +11,7 @@ from llvmlite import ir
 
 from ..scalars import memory_type
 from .casts import convert
-from .emit import SHORT, Value, constant
+from .emit import LONG, Value, constant
 from .folds import RUN, TURNS, Fold
 from .order import ordered
 from .scalar import compute
@@ -128,8 +128,9 @@ class NestWriter:
                 self._turns_together(level, index)
             start = middle
         parallel = level == self.depth - 1 and not any(f and f.collides for f in self.folds)
-        short = level != self.axes.rows and self.axes.sizes[level] < SHORT
-        with self.emit.loop(end, start, parallel=parallel, short=short) as index:
+        long = level == self.axes.rows or self.axes.sizes[level] >= LONG
+        fold = long and any(fold.still for fold in self.sums)
+        with self.emit.loop(end, start, parallel=parallel, fold=fold) as index:
             outer = dict(self.pointers)
             self._move(level, index)
             self._level(level + 1)
@@ -149,9 +150,8 @@ class NestWriter:
             self._move(level, self.emit.add(first, constant(turn)))
             self._terms(level + 1)
             turns.append((self.pointers, dict(self.values)))
-        short = level + 1 != self.axes.rows and self.axes.sizes[level + 1] < SHORT
         values: dict[int, list[Value]] = {place: [] for place, f in enumerate(self.folds) if f}
-        with self.emit.loop(self.count(level + 1), parallel=True, short=short) as index:
+        with self.emit.loop(self.count(level + 1), parallel=True) as index:
             for pointers, terms in turns:
                 self.pointers, self.values = dict(pointers), dict(terms)
                 self._move(level + 1, index)
