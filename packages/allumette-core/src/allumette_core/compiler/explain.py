@@ -28,10 +28,11 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
     """
     from .describe import describe  # with the whole compiler behind it: only when it is asked for
 
-    sys.stdout.write(describe(_program(function, args, kwargs)) + "\n")
+    sys.stdout.write(describe(program_of(function, args, kwargs)) + "\n")
 
 
-def _program(function: Callable[..., Any], args: Any, kwargs: Any) -> Program:
+def program_of(function: Callable[..., Any], args: Any, kwargs: Any) -> Program:
+    """The program of `function(*args, **kwargs)`, arguments being taken as `jit` takes them."""
     leaves, structure = tree.flatten((args, kwargs))
     arrays = (np.ndarray, np.generic)
     stood = [stand_in(from_array(np.asarray(x)) if isinstance(x, arrays) else x) for x in leaves]
