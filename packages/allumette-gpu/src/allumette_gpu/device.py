@@ -19,6 +19,7 @@ from .plugin import PORTABLE
 from .wgsl.types import TYPES, stored_bytes, to_stored
 
 _MOST_PIPELINES = 4096
+TIMESTAMPS = "timestamp-query"
 
 
 @dataclass(slots=True)
@@ -50,7 +51,7 @@ class Device:
         self.limits: Limits = limits_of(adapter.limits, adapter.info["adapter_type"] == "CPU")
         self.lost = ""
         """Why it cannot be used any more, and what to do; empty while it can."""
-        wanted = {t.feature for t in TYPES.values() if t.feature}
+        wanted = {t.feature for t in TYPES.values() if t.feature} | {TIMESTAMPS}
         self.features = frozenset(wanted & set(adapter.features))
         self.raw = adapter.request_device_sync(
             required_features=sorted(self.features), required_limits=self.limits.required()

@@ -6,14 +6,15 @@ from math import prod
 from typing import Any
 
 from allumette_core.compiler.program import Program
-from allumette_core.profile import recorders
+from allumette_core.profile import Profile, recorders
 from numpy.typing import NDArray
 
 from . import nans, native
-from .device import Device
+from .device import TIMESTAMPS, Device
 from .memory import Block, GpuBuffer, Room
 from .plan.build import Plan, build
 from .plan.prepare import prepare
+from .timing import timed
 from .wgsl.types import stored_bytes
 
 _OWN_BYTES = 1 << 20  # of temporaries that a program keeps for itself
@@ -90,8 +91,11 @@ class GpuExecutable:
                 groups = self._bound[key] = self._bind_groups(blocks)
                 if len(self._bound) > _MOST_BINDINGS:
                     self._bound.popitem(last=False)
+            timing = [r for r in recorders if r.times_kernels]
             if device.checked:
                 self._run_checked(groups)
+            elif timing and TIMESTAMPS in device.features:
+                self._run_timed(groups, timing)
             else:
                 native.replay(device.raw, groups)
         device.counters.dispatches += len(groups)
@@ -120,6 +124,13 @@ class GpuExecutable:
         writer = next((s for s in self.plan.steps if place in s.buffers), None)
         if writer is not None:
             nans.warn(self.program, inputs, outputs, writer.dispatch.name, run)
+
+    def _run_timed(self, groups: native.Recorded, profiles: list[Profile]) -> None:
+        """Every dispatch in a pass of its own, measured and waited for."""
+        for step, took in zip(self.plan.steps, timed(self.device.raw, groups), strict=True):
+            moved = sum(self._sizes[i] for i in step.buffers)
+            for profile in profiles:
+                profile.ran(step.label, took, moved, step.operations)
 
     def _bind_groups(self, blocks: list[tuple[Block, int]]) -> native.Recorded:
         return [

@@ -100,6 +100,13 @@ def _submit(device: Any, encoder: Any) -> None:
     lib.wgpuCommandBufferRelease(commands)
 
 
+def timestamp_period(device: Any) -> float:
+    """Nanoseconds of a tick of the device's clock; 1 where the driver does not tell."""
+    if not hasattr(lib, "wgpuQueueGetTimestampPeriod"):
+        return 1.0
+    return float(lib.wgpuQueueGetTimestampPeriod(device.queue._internal))
+
+
 class Staging:
     """Buffers through which values are read back, one a size class, kept mapped-ready."""
 

@@ -28,6 +28,8 @@ class Part:
     buffers: tuple[tuple[int, str, bool], ...]
     groups: int
     width: int
+    operations: int = 0
+    """On numbers: roughly, to tell how fast it is."""
 
 
 class Temps:

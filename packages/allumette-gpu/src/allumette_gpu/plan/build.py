@@ -1,7 +1,7 @@
 """The plan of a program: its dispatches in order, and which memory each of their buffers is."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, zip_longest
 from math import prod
 
@@ -12,7 +12,8 @@ from ..kernels.base import Job, Part, Temps
 from ..kernels.dispatch import Dispatch, assemble, grouped
 from ..limits import Limits
 from ..wgsl.types import stored_bytes
-from .fuse import fuse
+from .costs import operations
+from .fuse import fuse, in_place
 from .tiles import tiled
 
 _WRITERS: dict[str, Callable[[Job], list[Part]]] = {
@@ -28,6 +29,9 @@ class Step:
 
     dispatch: Dispatch
     buffers: tuple[int, ...]
+    label: str
+    """What a profile calls it: its name, and what its first results are."""
+    operations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +58,22 @@ def build(program: Program, limits: Limits) -> Plan:
 def _built(program: Program, limits: Limits) -> Plan:
     fusion = fuse(program, limits.buffers)
     temps = Temps(len(program.avals))
-    dispatches = [
-        dispatch
+    found = [
+        (dispatch, parts)
         for _, kernels in groupby(fusion.kernels, lambda kernel: kernel.level)
         for parts in _level([Job(fusion, kernel, limits, temps) for kernel in kernels])
         for dispatch in assemble(parts, limits)
     ]
+    dispatches = [dispatch for dispatch, _ in found]
     made = tuple(dict.fromkeys(v for v in program.outputs if v >= program.num_inputs))
     sizes = [stored_bytes(prod(aval.shape), aval.dtype) for aval in program.avals] + temps.sizes
     fixed = {v: i for i, v in enumerate((*range(program.num_inputs), *made))}
     slots, slot_sizes = _slots(dispatches, fixed, sizes)
     numbers = fixed | {v: len(fixed) + slot for v, slot in slots.items()}
-    steps = tuple(Step(d, tuple(numbers[b] for b in d.buffers)) for d in dispatches)
+    steps = tuple(
+        Step(d, tuple(numbers[b] for b in d.buffers), _label(program, d, parts), _operations(parts))
+        for d, parts in found
+    )
     outputs = tuple(fixed[v] for v in program.outputs)
     return Plan(program, steps, made, tuple(slot_sizes), outputs)
 
@@ -74,13 +82,33 @@ def _level(jobs: list[Job]) -> Iterator[list[Part]]:
     """The parts of kernels that do not depend on one another: first parts, then second parts ..."""
     stages = zip_longest(
         *(
-            _WRITERS[job.kernel.core](job)
+            _written(job)
             for job in jobs
             if prod(job.kernel.shape)  # there is nothing to do for values without elements
         )
     )
     for stage in stages:
         yield from grouped((part for part in stage if part), jobs[0].limits)
+
+
+def _written(job: Job) -> list[Part]:
+    first, *others = _WRITERS[job.kernel.core](job)
+    inside = {v for root in job.kernel.roots for v in in_place(job.fusion, root)}
+    inside -= set(job.kernel.cores[1:]) if job.kernel.core == "tiles" else set()
+    return [replace(first, operations=sum(operations(job.program, v) for v in inside)), *others]
+
+
+def _operations(parts: list[Part]) -> int:
+    return sum(part.operations for part in parts)
+
+
+def _label(program: Program, dispatch: Dispatch, parts: list[Part]) -> str:
+    """The name of a dispatch, and the largest of what it makes."""
+    written = {v for part in parts for v, _, writes in part.buffers if writes}
+    made = [program.avals[v] for v in written if v < len(program.avals)]
+    if not made:
+        return dispatch.name
+    return f"{dispatch.name} -> {max(made, key=lambda a: prod(a.shape))}"
 
 
 def _slots(

@@ -1,10 +1,12 @@
 """What it costs to compute a value where it is used, rather than to load it."""
 
+from math import prod
+
 from allumette_core import primitives as P
 from allumette_core.compiler.program import Program
 from allumette_core.primitives import Kind
 
-from .prepare import REDUCTIONS
+from .prepare import REDUCTIONS, tiles
 
 CHEAP = 8
 """So much arithmetic is repeated rather than stored."""
@@ -52,3 +54,21 @@ def costs(program: Program, heavy: frozenset[int], forced: frozenset[int]) -> li
             cone, depths[value] = {value: 0}, 0
         cones.append(cone)
     return totals
+
+
+def operations(program: Program, value: int) -> int:
+    """About how many operations on numbers the instruction that makes `value` takes."""
+    primitive, inputs, params = program.instructions[value - program.num_inputs]
+    if primitive is tiles:
+        phase = params[0].loop.phase.program
+        return sum(operations(phase, v) for v in range(phase.num_inputs, len(phase.avals)))
+    size = prod(program.avals[value].shape)
+    if primitive is P.dot_general:
+        lhs = program.avals[inputs[0]].shape
+        terms: int = prod(lhs[axis] for axis in params[0])
+        return 2 * size * terms
+    if primitive.kind is Kind.ELEMENTWISE:
+        return size
+    if primitive.kind in (Kind.REDUCE, Kind.SCAN):
+        return prod(program.avals[inputs[0]].shape)
+    return 0

@@ -246,7 +246,7 @@ def _split(fusion: Fusion, kernel: Kernel) -> list[int]:
     found = []
     for root in kernel.roots:
         reach: dict[int, frozenset[int]] = {}
-        for value in _inside(fusion, root):
+        for value in in_place(fusion, root):
             instruction = fusion.program.instructions[value - fusion.base]
             leaves: set[int] = set()
             for source in instruction.inputs:
@@ -261,7 +261,7 @@ def _has_memory(fusion: Fusion, value: int) -> bool:
     return value < fusion.base or value in fusion.roots
 
 
-def _inside(fusion: Fusion, root: int) -> list[int]:
+def in_place(fusion: Fusion, root: int) -> list[int]:
     """The values that are computed in place for `root`, and itself, in program order."""
     seen, stack = {root}, [root]
     while stack:
