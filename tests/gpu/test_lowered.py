@@ -19,7 +19,7 @@ Same = Callable[..., None]
 COMMON = [(p, d) for p, d in rows() if d.name in ("float32", "int32", "bool")]
 ODDLY: dict[str, Callable[[Any], Any]] = {
     "as it is": lambda x: x,
-    "flipped": lambda x: x[::-1][::-1],
+    "flipped": lambda x: np.ascontiguousarray(x[::-1])[::-1],
     "transposed": lambda x: np.asfortranarray(x),
     "broadcast": lambda x: np.broadcast_to(x.reshape(-1)[:1], x.shape),
 }
