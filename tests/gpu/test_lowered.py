@@ -77,6 +77,18 @@ def test_sizes_up_to_the_largest_value(same: Same, size: int) -> None:
         same([x], ("flip", (0,), ((0,),)), ("cumsum", (1,), (0,)), ("argmax", (0,), ((0,),)))
 
 
+def test_the_largest_value_comes_back_where_buffers_are_no_larger(
+    backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALLUMETTE_GPU_LIMITS", "buffer=1310700 binding=1310700")
+    al.reset_device("gpu")
+    x = np.arange(1310700 // 4, dtype=np.float32)
+    np.testing.assert_array_equal((al.tensor(x, device="gpu") + 1).numpy(), x + 1)
+    monkeypatch.undo()
+    al.reset_device("gpu")
+    assert backend.device("gpu").limits.binding == 1 << 20
+
+
 def test_a_value_above_the_binding_limit_is_refused_with_both_sizes() -> None:
     x = np.ones((1 << 18) + 1, np.float32)
     with pytest.raises(BackendError, match=r"1,048,580 bytes.*1,048,576"):

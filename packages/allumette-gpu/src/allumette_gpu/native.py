@@ -112,6 +112,8 @@ class Staging:
 
     def __init__(self, device: Any) -> None:
         self.device = device
+        self.largest = min(1 << 24, device.limits["max-buffer-size"])
+        """Bytes of a buffer that is kept; one for more is as large as needed."""
         self._buffers: dict[int, Any] = {}
         if CAN_REPLAY:
             self._statuses: list[int] = []
@@ -126,11 +128,13 @@ class Staging:
     def read(self, source: Any, offset: int, size: int) -> Any:
         """`size` bytes of `source` from `offset`, which is a multiple of 4."""
         room = max(1 << (size - 1).bit_length(), 256)
+        if room > self.largest:
+            room = (size + 3) // 4 * 4
         buffer = self._buffers.get(room)
         if buffer is None:
             usage = wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST
             buffer = self.device.create_buffer(size=room, usage=usage)
-            if room <= 1 << 24:
+            if room <= self.largest:
                 self._buffers[room] = buffer
         return (self._directly if CAN_REPLAY else self._publicly)(buffer, source, offset, size)
 
