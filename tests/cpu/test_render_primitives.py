@@ -362,6 +362,17 @@ def test_what_windows_slide_over_is_read_whole_beside_them(monkeypatch: pytest.M
     check(product, x)
 
 
+def test_windows_of_which_both_axes_lie_alike() -> None:
+    x, y = numbers((40, 23)), numbers((2, 3, 23), seed=1)
+
+    def product(x: Node, y: Node) -> Node:
+        left = make.windows(x, (1,), (12,), (1,), (1,))
+        right = make.windows(make.permute(y, (1, 0, 2)), (2,), (12,), (1,), (1,))
+        return make.dot_general(left, right, (1, 2), (2, 3), (), ())
+
+    check(product, x, y, tolerance=10)
+
+
 @pytest.mark.parametrize("batch", [1, 5, 16, 17, 70])
 @pytest.mark.parametrize(("channels", "size", "window", "step"), [(1, 12, 5, 1), (3, 9, 3, 2)])
 def test_convolutions_and_both_their_gradients(

@@ -224,9 +224,10 @@ def _apart(
     dims: list[Dim], is_run: Callable[[Dim], bool]
 ) -> tuple[list[Dim], list[Dim], list[Dim]]:
     """The dimension that is a run, those of which a table can be made, and those over rows."""
-    runs = [dim for dim in dims if is_run(dim)][-1:]
-    others = [dim for dim in dims if dim not in runs]
-    return runs, [dim for dim in others if not dim.rows], [dim for dim in others if dim.rows]
+    chosen = [i for i, dim in enumerate(dims) if is_run(dim)][-1:]
+    others = [dim for i, dim in enumerate(dims) if i not in chosen]
+    still, moving = ([dim for dim in others if dim.rows is rows] for rows in (False, True))
+    return [dims[i] for i in chosen], still, moving
 
 
 def _even(dims: list[Dim], side: str) -> bool:
