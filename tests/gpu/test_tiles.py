@@ -8,7 +8,7 @@ import allumette_core as al
 import numpy as np
 import pytest
 from allumette_core.backend.registry import backend_of
-from allumette_core.compiler.explain import _program
+from allumette_core.compiler.explain import program_of
 from allumette_core.compiler.program import Program
 from allumette_gpu.limits import Limits
 from allumette_gpu.plan.build import Plan, build
@@ -89,7 +89,7 @@ def check(limits: Limits, backend: Any) -> Check:
     def compare(
         function: Callable[..., Any], *arguments: Any, tiled: bool = True, rtol: float = 2e-5
     ) -> None:
-        program = _program(function, arguments, {})
+        program = program_of(function, arguments, {})
         if tiled:
             assert "tiles" in ", ".join(names(planned(program, limits, backend)))
         arrays = flat(arguments)
@@ -120,7 +120,7 @@ def test_more_rows_than_workgroups_take_at_once(check: Check) -> None:
 def test_two_dispatches_and_the_same_bits_every_time(device: Any, backend: Any) -> None:
     for rows in (100, 1000):
         arguments = network(rows)
-        program = _program(step, arguments, {})
+        program = program_of(step, arguments, {})
         assert names(planned(program, CARD, backend))[0] == "tiles"
         assert len(planned(program, CARD, backend).steps) <= 3
         assert len(planned(program, replace(device.limits, buffers=16), backend).steps) == 2
@@ -131,20 +131,22 @@ def test_two_dispatches_and_the_same_bits_every_time(device: Any, backend: Any) 
 
 def test_few_buffers_are_enough_for_few_parameters_only(backend: Any) -> None:
     few = replace(CARD, buffers=8)
-    assert "tiles" not in ", ".join(names(planned(_program(step, network(100), {}), few, backend)))
+    assert "tiles" not in ", ".join(
+        names(planned(program_of(step, network(100), {}), few, backend))
+    )
     w, _, x, y = network(100)
 
     def small(w: Any, x: Any, y: Any) -> Any:
         return al.value_and_grad(lambda w: loss(w, (0.0, 0.0, 0.0), x, y))(w)
 
-    found = planned(_program(small, (w, x, y), {}), few, backend)
+    found = planned(program_of(small, (w, x, y), {}), few, backend)
     assert names(found)[0] == "tiles"
     assert all(len(s.buffers) <= 8 for s in found.steps)
 
 
 def test_records_fit_the_largest_binding(backend: Any) -> None:
     low = replace(CARD, binding=1 << 20)
-    found = planned(_program(step, network(100_000), {}), low, backend)
+    found = planned(program_of(step, network(100_000), {}), low, backend)
     assert names(found)[0] == "tiles"
     assert max(found.temps) <= low.binding
 
