@@ -393,3 +393,8 @@ def test_convolutions_and_both_their_gradients(
         return [out, make.dot_general(g, view, (1, 2, 3), (0, 2, 3), (), ()), image]
 
     check(all_three, image, kernel, weight, tolerance=10)
+
+
+def test_sums_of_what_cancels_keep_its_nan() -> None:
+    x = np.full(100, 3e38, np.float32)
+    check(lambda x: make.sum(make.sub(make.mul(x, x), make.mul(x, x)), (0,)), x)

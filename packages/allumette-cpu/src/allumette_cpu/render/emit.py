@@ -16,7 +16,8 @@ from ..scalars import I64
 
 Value = Any
 POINTER = ir.PointerType()
-ANY_ORDER = ("reassoc", "contract", "nsz", "arcp")  # for the sums of reductions, and only there
+# For sums of reductions, and only there. With "nsz" LLVM takes sums of x - x for 0, also of inf.
+ANY_ORDER = ("reassoc", "contract")
 # Unrolling nests of small loops makes code that takes long to compile and is no faster.
 _NO_UNROLL = '!{!"llvm.loop.unroll.disable"}'
 # Without unrolling LLVM does not interleave either; sums would wait for each other.
