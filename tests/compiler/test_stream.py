@@ -114,3 +114,16 @@ def test_of_two_axes_that_would_do_the_longer_one_is_taken() -> None:
     assert first.rows == ROWS
     first, *_ = phases(lambda x, w: al.mean(al.relu(x @ w)), (64, 30), (30, ROWS))
     assert first.rows == ROWS
+
+
+def test_of_equal_classes_the_one_with_the_least_beside_its_rows_is_taken() -> None:
+    def moving(phase: Phase) -> tuple[int, ...]:
+        position = names(phase).index("dot_general")
+        flow = phase.flows[position]
+        assert flow is not None
+        return tuple(axis is not None for axis in (flow.out, *flow.ins))
+
+    (phase, *_) = phases(lambda x, w: x @ w, (300, 300), (300, 300))
+    assert moving(phase)[0]  # rows of the result, not the terms of all its sums
+    (phase, *_) = phases(al.conv, (40, 16, 20, 20), (40, 16, 3, 3))
+    assert moving(phase) == (True, False, True)  # of the images, not of the filters

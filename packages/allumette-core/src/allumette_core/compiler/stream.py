@@ -184,10 +184,12 @@ class Streaming:
         return choices, levels
 
     def _still(self, choices: list[Choice]) -> int:
-        """The bytes of what instructions that stream read whole."""
+        """The bytes of what instructions that stream read whole, or add up to."""
         whole: set[int] = set()
         for position, choice in enumerate(choices):
             inputs = self.program.instructions[position].inputs
+            if choice.flow and choice.flow.out is None:
+                whole.add(position + self.base)
             for value, axis in zip(inputs, choice.flow.ins if choice.flow else (), strict=False):
                 while value >= self.base and self.is_free(value - self.base):
                     sources = self.program.instructions[value - self.base].inputs
