@@ -6,7 +6,7 @@ import allumette_core as al
 import pytest
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(autouse=True)
 def _on_the_reference() -> Iterator[None]:
     al.set_default_device("numpy")
     yield
