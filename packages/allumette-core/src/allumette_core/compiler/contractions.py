@@ -187,37 +187,37 @@ def _by_strides(plain: Contract, groups: Groups) -> Contract | None:
 
 def _runs_of_columns(plain: Contract, groups: Groups) -> Contract | None:
     """A product whose columns are runs, contiguous in rhs and in the result."""
-    batch, m, n, k = groups
+    *_, n, k = groups
     runs, columns, outer = _apart(n, lambda dim: dim.rhs == 1 and dim.out == 1)
     _, terms, adding = _apart(k, lambda dim: False)
-    if not runs or not terms or not _even(terms, "lhs") or (adding and not plain.accumulate):
+    if not terms or not _even(terms, "lhs") or not _worthwhile(runs, columns, terms):
         return None
-    (run,), (*ms, row) = runs, m or [_ONE]
-    loops = (*batch, *ms, *outer, *adding)
-    if not _worthwhile(run, columns, terms):
-        return None
-    return replace(
-        plain, batch=loops, m=row, n=run, k=terms[-1],
-        runs="columns", columns=tuple(columns), terms=tuple(terms[:-1]),
-    )  # fmt: skip
+    found = replace(plain, runs="columns", n=runs[0], k=terms[-1])
+    found = replace(found, columns=tuple(columns), terms=tuple(terms[:-1]))
+    return _looped(found, groups, outer, adding)
 
 
 def _runs_of_terms(plain: Contract, groups: Groups) -> Contract | None:
     """A product whose terms are runs, contiguous in both operands."""
-    batch, m, n, k = groups
+    *_, n, k = groups
     runs, terms, adding = _apart(k, lambda dim: dim.lhs == 1 and dim.rhs == 1)
     _, columns, outer = _apart(n, lambda dim: False)
     even = bool(columns) and columns[-1].out == 1 and _even(columns, "out")
-    if not runs or not even or (adding and not plain.accumulate):
+    if not even or not _worthwhile(runs, terms, columns):
         return None
-    (run,), (*ms, row) = runs, m or [_ONE]
+    found = replace(plain, runs="terms", n=columns[-1], k=runs[0])
+    found = replace(found, columns=tuple(columns[:-1]), terms=tuple(terms))
+    return _looped(found, groups, outer, adding)
+
+
+def _looped(
+    found: Contract, groups: Groups, outer: list[Dim], adding: list[Dim]
+) -> Contract | None:
+    """`found` with the loops around it; None if terms would have to be added to what is there."""
+    batch, m, *_ = groups
+    *ms, row = m or [_ONE]
     loops = (*batch, *ms, *outer, *adding)
-    if not _worthwhile(run, terms, columns):
-        return None
-    return replace(
-        plain, batch=loops, m=row, n=columns[-1], k=run,
-        runs="terms", columns=tuple(columns[:-1]), terms=tuple(terms),
-    )  # fmt: skip
+    return replace(found, batch=loops, m=row) if found.accumulate or not adding else None
 
 
 def _apart(
@@ -236,9 +236,9 @@ def _even(dims: list[Dim], side: str) -> bool:
     return all(x == y * size for (x, _), (y, size) in pairwise(steps))
 
 
-def _worthwhile(run: Dim, runs: list[Dim], others: list[Dim]) -> bool:
-    """Whether runs are long, and there are several but not too many for a table of them."""
-    long = run.size >= LONG or run.rows
+def _worthwhile(run: list[Dim], runs: list[Dim], others: list[Dim]) -> bool:
+    """Whether there are runs, long ones, and several but not too many for a table of them."""
+    long = any(dim.size >= LONG or dim.rows for dim in run)
     most = max(prod(dim.size for dim in dims) for dims in (runs, others))
     return long and len(runs) + len(others) > 1 and most <= MOST_RUNS
 

@@ -313,8 +313,8 @@ class Fusion:
         change = _VIEWS[primitive]
         self._settle(source, self.avals[value].shape)
         flow = self.phase.flow(value)
-        slides = primitive is P.windows and flow is not None and self.by_column
-        term = self._turned(source, flow.ins[0]) if slides and flow else self.value(source)
+        slides = primitive is P.windows and self.by_column
+        term = self._turned(source, flow.ins[0] if flow and slides else None)
         viewed = self.view(term, lambda layout: change(layout, *params))
         if viewed is None:  # elements that are not in order are put in order first
             order = tuple(range(len(self.avals[source].shape)))
@@ -327,7 +327,7 @@ class Fusion:
         self.term_of[value] = viewed
 
     def _turned(self, value: int, axis: int | None) -> int:
-        """The term of a value whose rows are along `axis`, of a copy unless it is by column."""
+        """The term of a value, of a copy if its rows are along `axis` and it is not by column."""
         if axis is None or self.access(value).layout.strides[axis] == 1:
             return self.value(value)
         order = by_column(range(len(self.avals[value].shape)), axis)

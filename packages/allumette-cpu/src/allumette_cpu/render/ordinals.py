@@ -18,7 +18,8 @@ def ordinal(builder: Any, fold: str, x: Value, dtype: DType) -> Value:
     """The integer of a float; that of NaN is the last one that `fold`, max or min, ends at."""
     kind, magnitude = _integers(dtype)
     bits = builder.bitcast(x, kind)
-    most = builder.and_(bits, magnitude) if fold == "max" else builder.or_(bits, _sign(dtype))
+    sign = ir.Constant(kind, 1 << kind.width - 1)
+    most = builder.and_(bits, magnitude) if fold == "max" else builder.or_(bits, sign)
     bits = builder.select(builder.fcmp_unordered("uno", x, x), most, bits)
     return _turned(builder, bits, dtype)
 
@@ -38,8 +39,3 @@ def _turned(builder: Any, bits: Value, dtype: DType) -> Value:
 def _integers(dtype: DType) -> tuple[Any, Value]:
     kind = ir.IntType(8 * dtype.itemsize)
     return kind, ir.Constant(kind, (1 << kind.width - 1) - 1)
-
-
-def _sign(dtype: DType) -> Value:
-    kind = ir.IntType(8 * dtype.itemsize)
-    return ir.Constant(kind, 1 << kind.width - 1)
