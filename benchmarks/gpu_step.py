@@ -48,13 +48,14 @@ def main() -> None:
         read(step())
     device: Any = backend_of("gpu").device("gpu")
     counters = device.counters
-    before = counters.dispatches, counters.submits
-    step()
-    dispatches, submits = counters.dispatches - before[0], counters.submits - before[1]
-    print(f"{device.adapter_name}: {dispatches} dispatches and {submits} submit an iteration")
+    before = counters.dispatches, device.commands.submits
+    for _ in range(100):
+        step()
+    dispatches = (counters.dispatches - before[0]) / 100
+    submits = (device.commands.submits - before[1]) / 100
+    print(f"{device.adapter_name}: an iteration is {dispatches:g} dispatches, {submits:g} submits")
     alone, reading = host_time(step, read, 10_000), host_time(step, read, 10)
-    print(f"host time {alone:.0f} us an iteration; a loss read every 10th adds ", end="")
-    print(f"{(reading - alone) * 10:.0f} us a read")
+    print(f"host time {alone:.0f} us an iteration, {reading:.0f} with a loss read every 10th")
 
     def state() -> str:
         memory = backend_of("gpu").memory("gpu")

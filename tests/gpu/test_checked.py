@@ -79,10 +79,10 @@ def test_it_is_told_where_it_could_not_be_found(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_error_names_its_kernel_and_shows_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(device: Any, recorded: Any) -> None:
+    def fail(encoder: Any, recorded: Any) -> None:
         raise RuntimeError("it went wrong")
 
-    monkeypatch.setattr(native, "replay_publicly", fail)
+    monkeypatch.setattr(native.Encoder, "dispatch", fail)
     with pytest.raises(BackendError, match=r"kernel 'map' failed: it went wrong[\s\S]*fn main"):
         (some(1.0) + 1).numpy()
 
@@ -107,5 +107,5 @@ fn main(@builtin(workgroup_id) id: vec3<u32>) { to[id.x + 5u] = from_[id.x + 9u]
             for i, x in enumerate((narrow._node.buffer, wide._node.buffer))
         ],
     )
-    native.replay(device.raw, [(pipeline, group, (1, 1, 1))])
+    device.commands.run([(pipeline, group, (1, 1, 1))], (), 0)
     assert wide.tolist()[1:] == list(range(1, 64))

@@ -159,6 +159,16 @@ def test_a_run_on_a_lost_device_is_an_error(backend: Any) -> None:
     al.reset_device("gpu")
 
 
+def test_a_run_that_waits_is_lost_with_its_device(backend: Any) -> None:
+    double = al.jit(lambda x: x * 2)
+    x, lost = double(al.ones(5, device="gpu")), backend.device("gpu")
+    al.reset_device("gpu")
+    assert lost.commands._encoder is None
+    with pytest.raises(DeviceLostError, match="opened anew"):
+        x.numpy()
+    assert double(al.ones(5, device="gpu")).tolist() == [2.0] * 5
+
+
 def test_functions_under_jit_work_on_a_device_opened_anew() -> None:
     table = np.arange(5, dtype=np.float32)
     looked_up = al.jit(lambda x: x + al.tensor(table, device="gpu"))

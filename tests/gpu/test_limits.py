@@ -83,7 +83,7 @@ def test_checked_mode_gives_the_same_and_submits_each_dispatch(
     same: Same, device: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device, "checked", True)
-    before = device.counters.submits
+    before = device.commands.submits
     same(
         [some(40, 40)],
         ("dot_general", (0, 0), ((1,), (0,), (), ())),
@@ -91,13 +91,13 @@ def test_checked_mode_gives_the_same_and_submits_each_dispatch(
         rtol=1e-6,
         outputs=(1, 2),
     )
-    assert device.counters.submits > before
+    assert device.commands.submits > before
 
 
 def test_the_public_api_is_a_fallback(same: Same, monkeypatch: pytest.MonkeyPatch) -> None:
     from allumette_gpu import native
 
-    monkeypatch.setattr(native, "CAN_REPLAY", False)
+    monkeypatch.setattr(native, "CAN_ENCODE", False)
     monkeypatch.setattr(native, "HAS_TRUSTED", False)
     same([some(41, 3)], ("sum", (0,), ((1,),)))
 

@@ -1,4 +1,4 @@
-"""The original's network, 2-50-50-1: the reference's loss, in few dispatches and one submit."""
+"""The original's network, 2-50-50-1: the reference's loss, in few dispatches and submits."""
 
 import json
 from pathlib import Path
@@ -54,12 +54,12 @@ def test_same_loss_as_the_reference(iterations: int) -> None:
     assert trained("gpu", iterations) == pytest.approx(trained("numpy", iterations), abs=1e-3)
 
 
-def test_one_submit_a_step_and_nothing_grows(device: Any) -> None:
+def test_few_submits_and_nothing_grows(device: Any) -> None:
     trained("gpu", 5)
     before, live, created = _counts(device), device.pool.live_blocks, device.pool.created
     trained("gpu", 55)
     after = _counts(device)
-    assert after["submits"] - before["submits"] == 55 + 2  # and the biases, and to read the loss
+    assert after["submits"] - before["submits"] <= 55 / 10
     assert (after["dispatches"] - before["dispatches"]) / 55 <= MOST_DISPATCHES
     assert after["pipelines"] == before["pipelines"]
     assert after["bind_groups"] - before["bind_groups"] <= 8 * MOST_DISPATCHES
@@ -71,8 +71,9 @@ MOST_DISPATCHES = 3
 
 
 def _counts(device: Any) -> dict[str, int]:
-    names = ("dispatches", "submits", "pipelines", "bind_groups")
-    return {name: getattr(device.counters, name) for name in names}
+    names = ("dispatches", "pipelines", "bind_groups")
+    counts = {name: getattr(device.counters, name) for name in names}
+    return counts | {"submits": device.commands.submits}
 
 
 def test_the_command_trains_as_on_the_processor(

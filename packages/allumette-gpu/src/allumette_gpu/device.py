@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from . import native
 from .adapters import adapter_name, refuse_after_fork
+from .commands import Commands
 from .errors import is_loss
 from .limits import Limits, limits_of
 from .memory import GpuBuffer, Pool, Room
@@ -27,7 +28,6 @@ class Counters:
     """What a device has been asked to do since it was opened."""
 
     dispatches: int = 0
-    submits: int = 0
     pipelines: int = 0
     bind_groups: int = 0
     uploads: int = 0
@@ -56,7 +56,8 @@ class Device:
         self.raw = adapter.request_device_sync(
             required_features=sorted(self.features), required_limits=self.limits.required()
         )
-        self.pool = Pool(self._create, name, self.limits)
+        self.commands = Commands(self.raw)
+        self.pool = Pool(self._create, self.commands, name, self.limits)
         self._pipelines: OrderedDict[str, Any] = OrderedDict()
         self.staging = native.Staging(self.raw)
         self.dtypes = dtypes_of(adapter)
@@ -76,6 +77,7 @@ class Device:
         """Give the device and all its memory back to the driver."""
         with self.lock:
             self.lost = "it was opened anew, and what it held is lost; make that anew"
+            self.commands.drop()
             self.raw.destroy()
 
     def check(self) -> None:
@@ -103,12 +105,12 @@ class Device:
         """`array` on the device."""
         self.check()
         size = stored_bytes(array.size, array.dtype)
-        buffer = GpuBuffer(Room(self.pool, size), 0, array.shape, array.dtype, self)
-        if array.size:
-            with self.lock, self.errors("writing a value"):
-                self.raw.queue.write_buffer(buffer.room.block.raw, 0, to_stored(array))
+        with self.lock, self.errors("writing a value"):
+            room = Room(self.pool, size)
+            if array.size:
+                self.commands.write(room.block.raw, to_stored(array))
                 self.counters.uploads += 1
-        return buffer
+        return GpuBuffer(room, 0, array.shape, array.dtype, self)
 
     def download(self, buffer: GpuBuffer) -> NDArray[Any]:
         """The values of `buffer`; waits for them."""
@@ -118,9 +120,10 @@ class Device:
             return np.zeros(buffer.shape, buffer.dtype)
         with self.lock, self.errors("reading a value"):
             wanted = stored_bytes(size, buffer.dtype)
-            data = self.staging.read(buffer.room.block.raw, buffer.offset, wanted)
+            staged = self.staging.buffer(wanted)
+            self.commands.copy(buffer.room.block.raw, buffer.offset, staged, wanted)
+            data = self.staging.read(staged, wanted)
             self.counters.readbacks += 1
-            self.counters.submits += 1
         stored = np.frombuffer(data, TYPES[buffer.dtype.name].host, count=size)
         return stored.astype(buffer.dtype, copy=False).reshape(buffer.shape)
 
@@ -149,9 +152,10 @@ class Device:
         return _Translated(self, doing, source if self.checked else "")
 
     def synchronize(self) -> None:
-        """Wait for everything that was submitted."""
+        """Wait for everything that was run."""
         self.check()
-        with self.lock:
+        with self.lock, self.errors("running programs"):
+            self.commands.submit()
             self.raw._poll_wait()
 
 

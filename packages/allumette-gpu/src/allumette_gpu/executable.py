@@ -1,4 +1,4 @@
-"""A compiled program: a run is one compute pass and one submit, with kept bind groups."""
+"""A compiled program: a run is a few dispatches with kept bind groups, that may wait for others."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
@@ -22,6 +22,9 @@ _MOST_BINDINGS = 8  # sets of buffers that bind groups are kept for
 _SHARED_BYTES = 1 << 16  # of values that may share a room, and stay there as long as one is used
 _ALIGNMENT = 256  # of windows of a buffer, on every adapter
 
+Bound = tuple[native.Recorded, frozenset[Any]]
+"""What a run on some buffers dispatches, and these buffers of the driver."""
+
 
 class GpuExecutable:
     """Runs a plan on a device."""
@@ -37,7 +40,10 @@ class GpuExecutable:
         self._sizes = [max(n, 16) for n in (*sizes, *plan.temps)]
         self._keeps = sum(plan.temps) <= _OWN_BYTES
         self._temps: list[Room] = []
-        self._bound: OrderedDict[tuple[object, ...], native.Recorded] = OrderedDict()
+        self._work = sum(
+            step.operations + sum(self._sizes[i] for i in step.buffers) for step in plan.steps
+        )
+        self._bound: OrderedDict[tuple[object, ...], Bound] = OrderedDict()
         self._pipelines = [device.pipeline(s.dispatch.source, s.dispatch.name) for s in plan.steps]
 
     def __call__(self, buffers: Sequence[GpuBuffer]) -> list[GpuBuffer]:
@@ -84,28 +90,31 @@ class GpuExecutable:
             *[x.block.serial for x in temps],
         )
         with device.errors("running a program"):
-            groups = self._bound.get(key)
-            if groups is None:
+            bound = self._bound.get(key)
+            if bound is None:
                 blocks = [(x.room.block, x.offset) for x in (*inputs, *made)]
                 blocks += [(x.block, 0) for x in temps]
-                groups = self._bound[key] = self._bind_groups(blocks)
+                used = frozenset(block.raw for block, _ in blocks)
+                bound = self._bound[key] = self._bind_groups(blocks), used
                 if len(self._bound) > _MOST_BINDINGS:
                     self._bound.popitem(last=False)
+            groups, used = bound
             timing = [r for r in recorders if r.times_kernels]
             if device.checked:
-                self._run_checked(groups)
+                self._run_checked(groups, used)
             elif timing and TIMESTAMPS in device.features:
+                device.commands.submit()
                 self._run_timed(groups, timing)
             else:
-                native.replay(device.raw, groups)
+                device.commands.run(groups, used, self._work)
         device.counters.dispatches += len(groups)
-        device.counters.submits += 1
 
-    def _run_checked(self, groups: native.Recorded) -> None:
+    def _run_checked(self, groups: native.Recorded, used: frozenset[Any]) -> None:
         """One submit a dispatch, each waited for, so that an error names its kernel."""
         for step, recorded in zip(self.plan.steps, groups, strict=True):
             with self.device.errors(f"kernel {step.dispatch.name!r}", step.dispatch.source):
-                native.replay_publicly(self.device.raw, [recorded])
+                self.device.commands.run([recorded], used, self._work)
+                self.device.commands.submit()
                 self.device.raw._poll_wait()
 
     def _check(self, buffers: Sequence[GpuBuffer], made: Sequence[GpuBuffer]) -> None:

@@ -13,6 +13,7 @@ from allumette_core.dtypes import DType
 from allumette_core.errors import BackendError, DeviceLostError
 from allumette_core.shapes import Shape
 
+from .commands import Commands
 from .limits import Limits
 
 _SMALLEST = 256
@@ -71,8 +72,11 @@ class GpuBuffer:
 class Pool:
     """Blocks that are in use, and free ones by size."""
 
-    def __init__(self, create: Callable[[int], Any], device: str, limits: Limits) -> None:
-        self._create, self.device, self.limits = create, device, limits
+    def __init__(
+        self, create: Callable[[int], Any], commands: Commands, device: str, limits: Limits
+    ) -> None:
+        self._create, self._commands = create, commands
+        self.device, self.limits = device, limits
         # The oldest is taken first, so that a loop settles on the same buffers and bind groups.
         self._free: dict[int, list[tuple[int, Block]]] = {}  # by serial number
         self._free_bytes = 0
@@ -84,7 +88,7 @@ class Pool:
         self.created = 0
 
     def take(self, size: int) -> Block:
-        """A block of at least `size` bytes, whatever is in it.
+        """A block of at least `size` bytes, whatever is in it; the device's lock is held.
 
         Raises:
             BackendError: the device has no such block; it says what was asked for and the limit.
@@ -142,7 +146,7 @@ class Pool:
             self.live_bytes -= block.size
             del self._live[block.serial]
             if self._free_bytes + block.size > _KEPT_BYTES:
-                block.raw.destroy()
+                self._commands.destroy(block.raw)
                 return
             heapq.heappush(self._free.setdefault(block.size, []), (block.serial, block))
             self._free_bytes += block.size
@@ -150,9 +154,10 @@ class Pool:
     def trim(self) -> None:
         """Give every free block back to the driver."""
         with self._lock:
+            self._commands.submit()  # which frees what they use
             for blocks in self._free.values():
                 for _, block in blocks:
-                    block.raw.destroy()
+                    self._commands.destroy(block.raw)
             self._free.clear()
             self._free_bytes = 0
 

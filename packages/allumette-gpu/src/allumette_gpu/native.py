@@ -49,40 +49,58 @@ _NEEDED = (
     *("wgpuCommandEncoderFinish", "wgpuQueueSubmit", "wgpuComputePassEncoderRelease"),
     *("wgpuCommandEncoderRelease", "wgpuCommandBufferRelease"),
 )
-CAN_REPLAY = all(hasattr(lib, name) for name in _NEEDED)
+CAN_ENCODE = all(hasattr(lib, name) for name in _NEEDED)
 
 
-def replay(device: Any, recorded: Recorded) -> None:
-    """Run the dispatches in one compute pass and one submit."""
-    if CAN_REPLAY:
-        _replay_directly(device, recorded)
-    else:
-        replay_publicly(device, recorded)
+def encoder(device: Any) -> "Encoder":
+    """A new encoder of commands, through the C library where that has what it takes."""
+    return Encoder(device) if CAN_ENCODE else PublicEncoder(device)
 
 
-def replay_publicly(device: Any, recorded: Recorded) -> None:
-    """The same through the public API, which takes three times as long."""
-    encoder = device.create_command_encoder()
-    passing = encoder.begin_compute_pass()
-    for pipeline, group, groups in recorded:
-        passing.set_pipeline(pipeline)
-        passing.set_bind_group(0, group)
-        passing.dispatch_workgroups(*groups)
-    passing.end()
-    device.queue.submit([encoder.finish()])
+class Encoder:
+    """Commands in the order in which they will run, once they are submitted."""
 
+    def __init__(self, device: Any) -> None:
+        self._device = device
+        self._encoder = lib.wgpuDeviceCreateCommandEncoder(device._internal, ffi.NULL)
+        self._pass: Any = None
 
-def _replay_directly(device: Any, recorded: Recorded) -> None:
-    null, set_pipeline, set_group, dispatch = ffi.NULL, *_pass_calls()
-    encoder = lib.wgpuDeviceCreateCommandEncoder(device._internal, null)
-    passing = lib.wgpuCommandEncoderBeginComputePass(encoder, null)
-    for pipeline, group, (x, y, z) in recorded:
-        set_pipeline(passing, pipeline._internal)
-        set_group(passing, 0, group._internal, 0, null)
-        dispatch(passing, x, y, z)
-    lib.wgpuComputePassEncoderEnd(passing)
-    lib.wgpuComputePassEncoderRelease(passing)
-    _submit(device, encoder)
+    def dispatch(self, recorded: Recorded) -> None:
+        """Append dispatches, to the compute pass that is open if there is one."""
+        null, set_pipeline, set_group, run = ffi.NULL, *_pass_calls()
+        if self._pass is None:
+            self._pass = lib.wgpuCommandEncoderBeginComputePass(self._encoder, null)
+        passing = self._pass
+        for pipeline, group, (x, y, z) in recorded:
+            set_pipeline(passing, pipeline._internal)
+            set_group(passing, 0, group._internal, 0, null)
+            run(passing, x, y, z)
+
+    def copy(self, source: Any, offset: int, target: Any, size: int) -> None:
+        """Append a copy of `size` bytes from `offset` of a buffer to the beginning of another."""
+        self._end_pass()
+        buffers = source._internal, offset, target._internal, 0
+        lib.wgpuCommandEncoderCopyBufferToBuffer(self._encoder, *buffers, size)
+
+    def submit(self) -> None:
+        """Hand everything over; this reports the errors of all that went before."""
+        self._end_pass()
+        commands = api.libf.wgpuCommandEncoderFinish(self._encoder, ffi.NULL)
+        lib.wgpuCommandEncoderRelease(self._encoder)
+        one = ffi.new("WGPUCommandBuffer[1]", [commands])
+        api.libf.wgpuQueueSubmit(self._device.queue._internal, 1, one)
+        lib.wgpuCommandBufferRelease(commands)
+
+    def drop(self) -> None:
+        """Forget everything."""
+        self._end_pass()
+        lib.wgpuCommandEncoderRelease(self._encoder)
+
+    def _end_pass(self) -> None:
+        if self._pass is not None:
+            lib.wgpuComputePassEncoderEnd(self._pass)
+            lib.wgpuComputePassEncoderRelease(self._pass)
+            self._pass = None
 
 
 @cache
@@ -92,12 +110,37 @@ def _pass_calls() -> tuple[Any, Any, Any]:
     return first, second, third
 
 
-def _submit(device: Any, encoder: Any) -> None:
-    """Submit what was encoded; these two calls report the errors of all that went before."""
-    commands = api.libf.wgpuCommandEncoderFinish(encoder, ffi.NULL)
-    lib.wgpuCommandEncoderRelease(encoder)
-    api.libf.wgpuQueueSubmit(device.queue._internal, 1, ffi.new("WGPUCommandBuffer[1]", [commands]))
-    lib.wgpuCommandBufferRelease(commands)
+class PublicEncoder(Encoder):
+    """The same through the public API, which takes three times as long."""
+
+    def __init__(self, device: Any) -> None:
+        self._device = device
+        self._encoder = device.create_command_encoder()
+        self._pass = None
+
+    def dispatch(self, recorded: Recorded) -> None:
+        if self._pass is None:
+            self._pass = self._encoder.begin_compute_pass()
+        for pipeline, group, groups in recorded:
+            self._pass.set_pipeline(pipeline)
+            self._pass.set_bind_group(0, group)
+            self._pass.dispatch_workgroups(*groups)
+
+    def copy(self, source: Any, offset: int, target: Any, size: int) -> None:
+        self._end_pass()
+        self._encoder.copy_buffer_to_buffer(source, offset, target, 0, size)
+
+    def submit(self) -> None:
+        self._end_pass()
+        self._device.queue.submit([self._encoder.finish()])
+
+    def drop(self) -> None:
+        self._end_pass()
+
+    def _end_pass(self) -> None:
+        if self._pass is not None:
+            self._pass.end()
+            self._pass = None
 
 
 def timestamp_period(device: Any) -> float:
@@ -115,7 +158,7 @@ class Staging:
         self.largest = min(1 << 24, device.limits["max-buffer-size"])
         """Bytes of a buffer that is kept; one for more is as large as needed."""
         self._buffers: dict[int, Any] = {}
-        if CAN_REPLAY:
+        if CAN_ENCODE:
             self._statuses: list[int] = []
             self._kept = _callback(), ffi.new_handle(self._statuses)
             self._when_mapped = api.new_struct_p(
@@ -125,40 +168,36 @@ class Staging:
                 userdata1=self._kept[1],
             )
 
-    def read(self, source: Any, offset: int, size: int) -> Any:
-        """`size` bytes of `source` from `offset`, which is a multiple of 4."""
+    def buffer(self, size: int) -> Any:
+        """The buffer for values of `size` bytes, into which commands may copy one."""
         room = max(1 << (size - 1).bit_length(), 256)
         if room > self.largest:
-            room = (size + 3) // 4 * 4
+            room = size
         buffer = self._buffers.get(room)
         if buffer is None:
             usage = wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST
             buffer = self.device.create_buffer(size=room, usage=usage)
             if room <= self.largest:
                 self._buffers[room] = buffer
-        return (self._directly if CAN_REPLAY else self._publicly)(buffer, source, offset, size)
+        return buffer
 
-    def _publicly(self, buffer: Any, source: Any, offset: int, size: int) -> Any:
-        encoder = self.device.create_command_encoder()
-        encoder.copy_buffer_to_buffer(source, offset, buffer, 0, size)
-        self.device.queue.submit([encoder.finish()])
+    def read(self, buffer: Any, size: int) -> Any:
+        """The first `size` bytes of `buffer`, once what was submitted is done."""
+        if CAN_ENCODE:
+            return self._directly(buffer._internal, size)
         buffer.map_sync(wgpu.MapMode.READ, 0, size)
         data = buffer.read_mapped(0, size)
         buffer.unmap()
         return data
 
-    def _directly(self, buffer: Any, source: Any, offset: int, size: int) -> Any:
-        encoder = lib.wgpuDeviceCreateCommandEncoder(self.device._internal, ffi.NULL)
-        into, whole = buffer._internal, (size + 3) // 4 * 4
-        lib.wgpuCommandEncoderCopyBufferToBuffer(encoder, source._internal, offset, into, 0, whole)
-        _submit(self.device, encoder)
+    def _directly(self, buffer: Any, size: int) -> Any:
         self._statuses.clear()
-        api.libf.wgpuBufferMapAsync(into, lib.WGPUMapMode_Read, 0, whole, self._when_mapped[0])
+        api.libf.wgpuBufferMapAsync(buffer, lib.WGPUMapMode_Read, 0, size, self._when_mapped[0])
         api.libf.wgpuDevicePoll(self.device._internal, True, ffi.NULL)
         if self._statuses != [lib.WGPUMapAsyncStatus_Success]:
             raise RuntimeError(f"a buffer could not be mapped (status {self._statuses})")
-        data = bytearray(ffi.buffer(lib.wgpuBufferGetMappedRange(into, 0, whole), whole))
-        lib.wgpuBufferUnmap(into)
+        data = bytearray(ffi.buffer(lib.wgpuBufferGetMappedRange(buffer, 0, size), size))
+        lib.wgpuBufferUnmap(buffer)
         return data
 
 
