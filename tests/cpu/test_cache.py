@@ -148,12 +148,21 @@ def test_what_was_used_longest_ago_makes_room(place: Path, monkeypatch: pytest.M
         os.utime(path, (1e9 - age, 1e9 - age))
     size = paths[0].stat().st_size
     monkeypatch.setattr(cache, "KEPT_BYTES", 3 * size)
+    monkeypatch.setattr(cache, "_TURN", "")
     cache._read(paths[2].name)  # the oldest is used again
     cache.loaded("another", produce)
     left = set(place.iterdir())
     assert len(left) == 3
     assert paths[2] in left
     assert paths[1] not in left
+
+
+def test_few_entries_look_at_all_the_others(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[Path] = []
+    monkeypatch.setattr(cache, "_prune", looks.append)
+    for number in range(256):
+        cache._write(f"{number:02x}", b"code")
+    assert looks == [place]
 
 
 @pytest.mark.parametrize("when", ["compiling", "writing"])
@@ -181,7 +190,7 @@ def test_processes_that_fill_and_empty_one_directory(place: Path) -> None:
     script = """if True:
         import sys
         from allumette_cpu.runtime import cache, machine
-        cache.KEPT_BYTES = 20_000
+        cache.KEPT_BYTES, cache._TURN = 20_000, ""
         for number in range(60):
             text = f"define i64 @f() {{\\n ret i64 {number}\\n}}"
             cache._modules.clear()
