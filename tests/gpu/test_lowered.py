@@ -12,6 +12,7 @@ from allumette_core.conformance.level1 import rows, source
 from allumette_core.conformance.running import run_cases
 from allumette_core.conformance.subject import Subject
 from allumette_core.errors import BackendError
+from networks import network, step
 from public_functions import SMOOTH
 
 pytestmark = pytest.mark.usefixtures("low")
@@ -99,6 +100,18 @@ def test_a_value_above_the_binding_limit_is_refused_with_both_sizes() -> None:
     # In between it takes no memory, and is no matter.
     total = al.sum(al.concat([half, half, half])).item()
     assert total == 3 << 17
+
+
+def test_what_no_binding_holds_between_kernels_is_computed_in_pieces() -> None:
+    """3,000 rows of 256 elements take three bindings; the parameters and the loss do not."""
+    weights, *others = network(3000, 256)
+    arguments = [w / 8 for w in weights], *others
+
+    def loss_on(device: str) -> float:
+        args = al.tree.map(lambda x: al.tensor(x, device=device), arguments)
+        return float(step(*args)[1].item())
+
+    assert loss_on("gpu") == pytest.approx(loss_on("numpy"), rel=1e-5)
 
 
 def test_more_workgroups_than_the_grid_holds(same: Same, low: Any) -> None:

@@ -20,8 +20,8 @@ def test_temporaries_go_back_with_their_program(
     run = backend.compile(build_program([x], *chain), "gpu")
     for _ in range(2):
         made = run([given])
-        assert run.plan.temps
-        assert device.pool.live_blocks == before + len(made) + len(run.plan.temps)
+        assert run.runner.plan.temps
+        assert device.pool.live_blocks == before + len(made) + len(run.runner.plan.temps)
     del run, made
     assert device.pool.live_blocks == before
 
@@ -83,7 +83,7 @@ def test_a_large_result_has_a_block_of_its_own_and_so_has_what_is_read_again(
     for got, right in zip(made, wanted, strict=True):
         np.testing.assert_allclose(backend.to_host(got), right, rtol=1e-6)
     assert len({b.room for b in made}) == 3
-    assert device.pool.live_blocks == before + len(given) + 3 + len(run.plan.temps)
+    assert device.pool.live_blocks == before + len(given) + 3 + len(run.runner.plan.temps)
 
 
 def test_a_process_ends_in_silence_with_values_still_held() -> None:

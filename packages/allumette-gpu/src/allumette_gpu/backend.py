@@ -70,12 +70,8 @@ class GpuBackend(Backend):
 
     def compile(self, program: Program, device: str) -> Executable:
         from .executable import GpuExecutable
-        from .plan.build import build
-        from .plan.prepare import prepare
 
-        target = self.device(device)
-        plan = build(prepare(program, target.dtypes), target.limits)
-        return GpuExecutable(target, program, plan)
+        return GpuExecutable(self.device(device), program)
 
     def synchronize(self, device: str) -> None:
         self.device(device).synchronize()

@@ -12,7 +12,7 @@ import wgpu
 
 from . import native
 
-MOST_DISPATCHES = 64
+MOST_COMMANDS = 64
 MOST_WORK = 1 << 26  # operations and bytes: a card does them in about the time that a submit takes
 _WRITTEN_BYTES = 1 << 16  # that may be on their way to buffers in use
 
@@ -27,23 +27,26 @@ class Commands:
         self._device = device
         self._encoder: native.Encoder | None = None
         self._used: list[Collection[Any]] = []
-        self._dispatches = self._work = self._written = 0
+        self._count = self._work = self._written = 0
         self._destroyed: list[Any] = []
         self.submits = 0
 
     def run(self, recorded: native.Recorded, buffers: Collection[Any], work: int) -> None:
         """Append dispatches on `buffers` that take `work`."""
         self._opened().dispatch(recorded)
-        self._used.append(buffers)
-        self._dispatches += len(recorded)
-        self._work += work
-        if self._dispatches >= MOST_DISPATCHES or self._work >= MOST_WORK:
-            self.submit()
+        self._note(buffers, len(recorded), work)
 
-    def copy(self, source: Any, offset: int, target: Any, size: int) -> None:
-        """Append a copy of a part of `source`, and submit all that there is."""
-        self._opened().copy(source, offset, target, size)
-        self.submit()
+    def copy(self, source: Any, offset: int, target: Any, place: int, size: int) -> None:
+        """Append a copy of `size` bytes of one buffer from `offset` to `place` in another."""
+        self._opened().copy(source, offset, target, place, size)
+        self._note((source, target), 1, size)
+
+    def _note(self, buffers: Collection[Any], count: int, work: int) -> None:
+        self._used.append(buffers)
+        self._count += count
+        self._work += work
+        if self._count >= MOST_COMMANDS or self._work >= MOST_WORK:
+            self.submit()
 
     def write(self, buffer: Any, data: Any) -> None:
         """Write `data`, an array of whole words, to the beginning of `buffer`.
@@ -54,8 +57,8 @@ class Commands:
         start, size = self._written, data.nbytes
         if self._uses(buffer) and start + size <= _WRITTEN_BYTES:
             self._device.queue.write_buffer(self._waiting, start, data)
-            self._opened().copy(self._waiting, start, buffer, size)
             self._written += size
+            self.copy(self._waiting, start, buffer, 0, size)
             return
         if self._uses(buffer):
             self.submit()
@@ -92,7 +95,7 @@ class Commands:
         assert self._encoder is not None
         encoder, self._encoder = self._encoder, None
         self._used = []
-        self._dispatches = self._work = self._written = 0
+        self._count = self._work = self._written = 0
         return encoder
 
     def destroy(self, buffer: Any) -> None:

@@ -121,7 +121,8 @@ class Device:
         with self.lock, self.errors("reading a value"):
             wanted = stored_bytes(size, buffer.dtype)
             staged = self.staging.buffer(wanted)
-            self.commands.copy(buffer.room.block.raw, buffer.offset, staged, wanted)
+            self.commands.copy(buffer.room.block.raw, buffer.offset, staged, 0, wanted)
+            self.commands.submit()
             data = self.staging.read(staged, wanted)
             self.counters.readbacks += 1
         stored = np.frombuffer(data, TYPES[buffer.dtype.name].host, count=size)

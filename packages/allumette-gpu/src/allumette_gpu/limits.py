@@ -36,6 +36,8 @@ class Limits:
     """Memory of a workgroup."""
     memory: int | None = None
     """Bytes of all values; None where the driver does not tell."""
+    between: int = 1 << 30
+    """Bytes of what a program keeps between its kernels, before it runs over pieces of its rows."""
     software: bool = False
     """Whether the adapter is a processor."""
 
@@ -62,7 +64,9 @@ def limits_of(adapter: Mapping[str, int], software: bool) -> Limits:
     """
     found = {field: adapter[name] for field, name in _NAMES.items()}
     memory = _physical_memory() if software else None
-    return lowered(Limits(**found, memory=memory, software=software), os.environ.get(VARIABLE, ""))
+    most = Limits(**found, memory=memory, software=software)
+    low = lowered(most, os.environ.get(VARIABLE, ""))
+    return low if low.memory is None else replace(low, between=min(low.between, low.memory // 4))
 
 
 def lowered(limits: Limits, text: str) -> Limits:

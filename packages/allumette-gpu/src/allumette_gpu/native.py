@@ -76,10 +76,10 @@ class Encoder:
             set_group(passing, 0, group._internal, 0, null)
             run(passing, x, y, z)
 
-    def copy(self, source: Any, offset: int, target: Any, size: int) -> None:
-        """Append a copy of `size` bytes from `offset` of a buffer to the beginning of another."""
+    def copy(self, source: Any, offset: int, target: Any, place: int, size: int) -> None:
+        """Append a copy of `size` bytes of one buffer from `offset` to `place` in another."""
         self._end_pass()
-        buffers = source._internal, offset, target._internal, 0
+        buffers = source._internal, offset, target._internal, place
         lib.wgpuCommandEncoderCopyBufferToBuffer(self._encoder, *buffers, size)
 
     def submit(self) -> None:
@@ -126,9 +126,9 @@ class PublicEncoder(Encoder):
             self._pass.set_bind_group(0, group)
             self._pass.dispatch_workgroups(*groups)
 
-    def copy(self, source: Any, offset: int, target: Any, size: int) -> None:
+    def copy(self, source: Any, offset: int, target: Any, place: int, size: int) -> None:
         self._end_pass()
-        self._encoder.copy_buffer_to_buffer(source, offset, target, 0, size)
+        self._encoder.copy_buffer_to_buffer(source, offset, target, place, size)
 
     def submit(self) -> None:
         self._end_pass()
