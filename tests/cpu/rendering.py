@@ -10,7 +10,7 @@ from allumette_core.compiler.program import Program, build
 from allumette_core.expr import Node, apply, literal, placeholder
 from allumette_core.primitives import PRIMITIVES
 from allumette_cpu.render import plan
-from allumette_cpu.runtime.bind import Bound
+from allumette_cpu.runtime.bind import bind
 from allumette_cpu.runtime.memory import Allocator, Frames
 
 Array = np.ndarray[Any, Any]
@@ -60,7 +60,7 @@ def native(
     """What compiled code makes of `arrays`."""
     allocator = Allocator()
     calls = plan(program, streamed=streamed)
-    bound = Bound(program, calls, threads, allocator, Frames(allocator))
+    bound = bind(program, calls, threads, allocator, Frames(allocator))
     return [np.array(out) for out in bound(list(map(np.ascontiguousarray, arrays)))]
 
 

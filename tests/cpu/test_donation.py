@@ -14,7 +14,7 @@ from allumette_core.compiler import rows
 from allumette_core.compiler.program import Program
 from allumette_core.expr import Node
 from allumette_cpu.render import plan
-from allumette_cpu.runtime.bind import Bound
+from allumette_cpu.runtime.bind import bind
 from allumette_cpu.runtime.memory import Allocator, Frames
 from allumette_train import MLP, Adam
 from allumette_train.scoring import Totals
@@ -28,7 +28,7 @@ from .test_render_random import programs
 def run(program: Program, arrays: Sequence[Array], threads: int) -> tuple[list[Array], list[Array]]:
     """The outputs of compiled code, and the inputs as it leaves them."""
     memory, inputs = Allocator(), [np.array(a) for a in arrays]
-    bound = Bound(program, plan(program), threads, memory, Frames(memory))
+    bound = bind(program, plan(program), threads, memory, Frames(memory))
     return bound(inputs), inputs
 
 

@@ -18,7 +18,7 @@ from allumette_core.compiler.decompose import replay
 from allumette_core.compiler.program import Aval, Instruction, Program
 from allumette_core.expr import apply
 from allumette_cpu import executable
-from allumette_cpu.executable import Tiered, compile_mode, is_exact
+from allumette_cpu.executable import compile_mode, is_exact, tiered
 from allumette_cpu.runtime.driver import thread_count
 from hypothesis import given, settings
 
@@ -39,8 +39,8 @@ def counting(compiled: list[int]) -> Callable[[], Any]:
 
 def runs(mode: str, monkeypatch: pytest.MonkeyPatch, uses: int) -> list[Any]:
     monkeypatch.setenv("ALLUMETTE_CPU_COMPILE", mode)
-    tiered = Tiered(PROGRAM, lambda buffers: ["eager"], counting([]))
-    return [tiered([])[0] for _ in range(uses)]
+    run = tiered(PROGRAM, lambda buffers: ["eager"], counting([]))
+    return [run([])[0] for _ in range(uses)]
 
 
 def test_modes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,25 +61,30 @@ def test_an_unknown_mode_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_slow_programs_are_compiled_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLUMETTE_CPU_COMPILE", "auto")
     monkeypatch.setattr(executable, "WORTH_SECONDS", 0.0)
-    tiered = Tiered(PROGRAM, lambda buffers: ["eager"], counting([]))
-    assert [tiered([])[0] for _ in range(3)] == ["eager", "native", "native"]
+    run = tiered(PROGRAM, lambda buffers: ["eager"], counting([]))
+    assert [run([])[0] for _ in range(3)] == ["eager", "native", "native"]
 
 
-def test_what_cannot_be_rendered_stays_on_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALLUMETTE_CPU_COMPILE", "always")
+@pytest.mark.parametrize("mode", ["always", "auto"])
+def test_what_cannot_be_rendered_stays_on_numpy(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLUMETTE_CPU_COMPILE", mode)
+    tried: list[int] = []
 
     def refuse() -> Any:
+        tried.append(1)
         raise NotImplementedError
 
-    tiered = Tiered(PROGRAM, lambda buffers: ["eager"], refuse)
-    assert [tiered([])[0] for _ in range(3)] == ["eager"] * 3
+    run = tiered(PROGRAM, lambda buffers: ["eager"], refuse)
+    assert [run([])[0] for _ in range(50)] == ["eager"] * 50
+    assert tried == [1]
 
 
 def test_threads_compile_a_program_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALLUMETTE_CPU_COMPILE", "always")
+    monkeypatch.setenv("ALLUMETTE_CPU_COMPILE", "auto")
+    monkeypatch.setattr(executable, "WORTH_SECONDS", 0.0)
     compiled: list[int] = []
-    tiered = Tiered(PROGRAM, lambda buffers: ["eager"], counting(compiled))
-    threads = [threading.Thread(target=tiered, args=([],)) for _ in range(8)]
+    run = tiered(PROGRAM, lambda buffers: ["eager"], counting(compiled))
+    threads = [threading.Thread(target=lambda: [run([]) for _ in range(50)]) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -153,8 +158,8 @@ def test_large_programs_are_compiled_at_first_sight(monkeypatch: pytest.MonkeyPa
     for rows, expected in ((100, "eager"), (executable.WORTH_WORK, "native")):
         aval = Aval((rows,), np.dtype("float32"))
         program = Program((aval, aval), 1, (Instruction(P.exp, (0,), ()),), (1,))
-        tiered = Tiered(program, lambda buffers: ["eager"], counting([]))
-        assert [tiered([])[0] for _ in range(40)] == [expected] * 40
+        run = tiered(program, lambda buffers: ["eager"], counting([]))
+        assert [run([])[0] for _ in range(40)] == [expected] * 40
     square = Aval((1000, 1000), np.dtype("float32"))
     params = ((1,), (0,), (), ())
     product = Program((square,) * 3, 2, (Instruction(P.dot_general, (0, 1), params),), (2,))

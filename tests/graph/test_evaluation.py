@@ -157,7 +157,7 @@ def test_literals_are_told_apart_in_the_cache(pair):
 
 def test_devices_are_not_mixed(monkeypatch):
     a = t([1.0])
-    b = al.Tensor(expr.Data(np.ones(1, np.float32), (1,), al.float32, "elsewhere"))
+    b = al.Tensor(expr.Data(np.ones(1, np.float32), expr.signature((1,), al.float32, "elsewhere")))
     with pytest.raises(al.DeviceError, match=r"'numpy' and 'elsewhere'.*\.to\("):
         a + b
 

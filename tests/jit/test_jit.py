@@ -488,13 +488,92 @@ def test_tracing_in_one_thread_does_not_stop_another_from_reading():
         assert done.wait(10)
         return x + 1
 
-    worker = threading.Thread(target=lambda: al.jit(f)(t(1.0)))
+    results = []
+    worker = threading.Thread(target=lambda: results.append(al.jit(f)(t(1.0)).item()))
     worker.start()
     assert tracing.wait(10)
     value = (t(1.0) + 1).item()
     done.set()
     worker.join()
     assert value == 2.0
+    assert results == [2.0]
+
+
+class AnyName:
+    """Answers to every name, as the libraries of foreign functions do."""
+
+    @property
+    def __dict__(self):
+        return self
+
+    def __getattr__(self, name):
+        return self
+
+
+def test_an_object_with_a_strange_dict_is_passed_over():
+    strange = AnyName()
+    assert al.jit(lambda x: x + (strange is not None))(t(1.0)).item() == 2.0
+
+
+def test_a_shortcut_is_taken_only_by_calls_that_it_was_made_for(monkeypatch):
+    f = al.jit(lambda a, b: {"sum": a + b, "twice": a * 2.0})
+    a, b, c = t([1.0, 2.0]), t([3.0, 4.0]), t([[5.0], [6.0]])
+
+    def check(a, b):
+        got = f(a, b)
+        np.testing.assert_array_equal(got["sum"].numpy(), np.asarray(a) + np.asarray(b))
+        np.testing.assert_array_equal(got["twice"].numpy(), np.asarray(a) * 2.0)
+
+    for _ in range(3):
+        check(a, b)
+    general = []
+    monkeypatch.setattr(f, "_flatten", lambda *x, g=f._flatten: (general.append(1), g(*x))[1])
+    check(a, b)
+    assert general == []  # the shortcut
+    check(a, c)  # another shape
+    check(a, b)
+    assert len(general) == 2
+    check(a, b.astype(al.int32))  # another dtype
+    check(np.array([1.0, 2.0], np.float32), b)
+    check(a, 3.0)
+    np.testing.assert_array_equal(f(b=b, a=a)["sum"].numpy(), [4.0, 6.0])
+    np.testing.assert_array_equal(f(a, b=b)["sum"].numpy(), [4.0, 6.0])
+    with pytest.raises(TypeError):
+        f(a)
+    with pytest.raises(TypeError):
+        f(a, b, c)
+    check(a + 0.0, b)  # not computed yet
+    grad = al.grad(lambda a: f(a, b)["sum"].sum())(a)
+    np.testing.assert_array_equal(grad.numpy(), [1.0, 1.0])
+    outer = al.jit(lambda a: f(a, b)["sum"] * f(b, b)["twice"])
+    np.testing.assert_array_equal(outer(a).numpy(), [24.0, 48.0])
+    assert f(a.requires_grad_(), b)["sum"].requires_grad
+
+
+def test_a_shortcut_sees_what_the_function_finds_outside():
+    outside = {"weight": t([1.0]), "by": 2.0}
+    f = al.jit(lambda x: x * outside["weight"] * outside["by"] + np.float32(1.0))
+    x = t([1.0, 2.0])
+    for _ in range(3):
+        assert f(x).tolist() == [3.0, 5.0]
+    outside["weight"] = t([10.0])
+    assert f(x).tolist() == [21.0, 41.0]
+    outside["by"] = 1.0
+    for _ in range(2):
+        assert f(x).tolist() == [11.0, 21.0]
+    del outside["by"]
+    with pytest.raises(KeyError):
+        f(x)
+
+
+def test_a_donated_tensor_is_refused_by_a_shortcut_too():
+    f, give = al.jit(lambda x: x + 1.0), al.jit(lambda x: x + 1.0, donate_argnums=0)
+    x = t([1.0])
+    for _ in range(2):
+        f(x)
+    give(x)
+    with pytest.raises(al.DeviceError, match="donated"):
+        f(x)
 
 
 def test_the_number_of_signatures_kept_is_bounded():
@@ -545,3 +624,35 @@ def test_static_objects_are_compared_by_equality():
 def test_a_weakly_typed_result_stays_what_it_was_when_called_directly():
     assert al.jit(lambda a: a * 2)(3.0).dtype == np.float32
     assert al.jit(lambda a, x: a * x)(3, t([1.0], "float16")).dtype == np.float16
+
+
+def test_a_shortcut_takes_containers_apart(monkeypatch):
+    f = al.jit(lambda p, x: ([q * x for q in p["layers"]], p["bias"][0] + x))
+    x = t([1.0, 2.0])
+    p = {"layers": [t([3.0, 4.0]), t([5.0, 6.0])], "bias": (t([7.0, 8.0]),)}
+
+    def check(p):
+        scaled, moved = f(p, x)
+        assert type(scaled) is type(p["layers"])
+        assert [q.tolist() for q in scaled] == [
+            (np.asarray(q) * [1, 2]).tolist() for q in p["layers"]
+        ]
+        assert moved.tolist() == (np.asarray(p["bias"][0]) + [1, 2]).tolist()
+
+    check(p)
+    general = []
+    monkeypatch.setattr(f, "_flatten", lambda *x, g=f._flatten: (general.append(1), g(*x))[1])
+    check(p)
+    check(dict(reversed(p.items())))
+    assert general == []
+    check({**p, "layers": p["layers"][:1]})
+    check(p)
+    check({**p, "layers": p["layers"] * 2})
+    check({**p, "bias": p["bias"] * 2})
+    check({**p, "bias": [*p["bias"]]})
+    check({**p, "more": x})
+    assert len(general) == 6
+    with pytest.raises(KeyError, match="bias"):
+        f({"layers": p["layers"], "other": p["bias"]}, x)
+    with pytest.raises(TypeError):
+        f({"layers": p["layers"], "bias": None}, x)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter, itemgetter
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -36,11 +37,10 @@ class Path:
 
     root: Any
     steps: tuple[Callable[[Any], Any], ...] = ()
-    name: str = ""
 
-    def then(self, step: Callable[[Any], Any], name: str) -> "Path":
-        """This path and one more step."""
-        return Path(self.root, (*self.steps, step), self.name + name)
+    def then(self, *steps: Callable[[Any], Any]) -> "Path":
+        """This path and more steps."""
+        return Path(self.root, self.steps + steps)
 
     def read(self) -> Any:
         """What is there now; a private marker if the path is broken."""
@@ -91,7 +91,7 @@ def find(roots: Sequence[Any], leaves: Sequence[Node], trace: "Trace") -> Captur
         if path is not None:
             watched.append(node)
             paths.append(path)
-        elif node.trace is trace:
+        elif trace.made(node):
             constants.append(node)
         else:
             raise TracingError(
@@ -141,11 +141,13 @@ def _parts(path: Path, value: Any, names: set[str]) -> Iterator[_Found]:
 def _of_function(path: Path, f: FunctionType, names: set[str]) -> Iterator[_Found]:
     if _is_library(f.__module__):
         return
+    cells, variables = attrgetter("__closure__"), attrgetter("__globals__")
     for i, (name, cell) in enumerate(zip(f.__code__.co_freevars, f.__closure__ or (), strict=True)):
         with suppress(ValueError):  # not assigned yet
-            yield path.then(_cell(i), f".{name}"), cell.cell_contents, name
+            found = cell.cell_contents
+            yield path.then(cells, itemgetter(i), attrgetter("cell_contents")), found, name
     for name in sorted(f.__globals__.keys() & set(_names(f.__code__))):
-        yield path.then(_global(name), f".{name}"), f.__globals__[name], name
+        yield path.then(variables, itemgetter(name)), f.__globals__[name], name
     yield from _attributes(path, f, ("__defaults__", "__kwdefaults__", "__wrapped__"))
 
 
@@ -164,13 +166,13 @@ def _of_module(path: Path, module: ModuleType, names: set[str]) -> Iterator[_Fou
 
 def _of_dict(path: Path, items: dict[Any, Any], names: set[str]) -> Iterator[_Found]:
     for key, item in list(items.items()):
-        yield _item(path, key), item, key if isinstance(key, str) else None
+        yield path.then(itemgetter(key)), item, key if isinstance(key, str) else None
 
 
 def _of_sequence(path: Path, items: Sequence[Any], names: set[str]) -> Iterator[_Found]:
     guarded = next(iter(names), None) if len(items) <= _MAX_GUARDED_ITEMS else None
     for i, item in enumerate(items):
-        yield _item(path, i), item, guarded
+        yield path.then(itemgetter(i)), item, guarded
 
 
 def _of_object(path: Path, value: Any, names: set[str]) -> Iterator[_Found]:
@@ -179,11 +181,14 @@ def _of_object(path: Path, value: Any, names: set[str]) -> Iterator[_Found]:
     if _is_library(module) and module.partition(".")[0] not in _WALKED_LIBRARY_TYPES:
         return
     slots = (_as_tuple(cls.__dict__.get("__slots__", ())) for cls in type(value).__mro__)
-    attributes = {name for names in slots for name in names} | getattr(value, "__dict__", {}).keys()
+    held = getattr(value, "__dict__", None)
+    attributes = {name for names in slots for name in names}
+    if isinstance(held, dict):  # some objects answer to any name
+        attributes |= held.keys()
     yield from _attributes(path, value, sorted(attributes - {"__dict__", "__weakref__"}))
     call = vars(type(value)).get("__call__")
     if isinstance(call, FunctionType):
-        yield path.then(lambda v: vars(type(v))["__call__"], ""), call, None
+        yield path.then(type, vars, itemgetter("__call__")), call, None
 
 
 _WALKS: tuple[tuple[type | tuple[type, ...], Callable[..., Iterator[_Found]]], ...] = (
@@ -202,7 +207,7 @@ def _attributes(path: Path, value: Any, names: Iterable[str]) -> Iterator[_Found
     for name in names:
         held = getattr(value, name, _MISSING)
         if held is not _MISSING:
-            yield path.then(_attribute(name), f".{name}"), held, name
+            yield path.then(_attribute(name)), held, name
 
 
 def _names(code: CodeType) -> Iterator[str]:
@@ -216,20 +221,10 @@ def _names(code: CodeType) -> Iterator[str]:
             yield constant
 
 
-def _cell(i: int) -> Callable[[Any], Any]:
-    return lambda f: f.__closure__[i].cell_contents
-
-
-def _global(name: str) -> Callable[[Any], Any]:
-    return lambda f: f.__globals__[name]
-
-
 def _attribute(name: str) -> Callable[[Any], Any]:
-    return lambda value: getattr(value, name)
-
-
-def _item(path: Path, key: Any) -> Path:
-    return path.then(lambda v: v[key], f"[{key!r}]")
+    if "." in name:  # setattr allows it, and attrgetter takes it for several
+        return lambda value: getattr(value, name)
+    return attrgetter(name)
 
 
 def _as_tuple(slots: Any) -> tuple[str, ...]:

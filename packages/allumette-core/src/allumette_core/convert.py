@@ -30,7 +30,7 @@ def from_array(array: NDArray[Any], device: str | None = None) -> Tensor:
     device = resolve_device(device)
     dtype = as_dtype(array.dtype)
     buffer = backend_of(device).from_host(np.asarray(array, dtype), device)
-    node = expr.Data(buffer, array.shape, dtype, device)
+    node = expr.Data(buffer, expr.signature(array.shape, dtype, device))
     if expr.state.trace is not None:
         expr.state.trace.note(array, node)
     return Tensor(node)

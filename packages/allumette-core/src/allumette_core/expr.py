@@ -9,7 +9,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Final
-from weakref import ReferenceType
+from weakref import ReferenceType, WeakValueDictionary
 
 from . import errors, primitives
 from .dtypes import DType
@@ -40,13 +40,43 @@ class State(threading.local):
 state = State()
 
 
+class Signature:
+    """What `jit` keeps a trace by: all that a trace knows of one of its inputs.
+
+    There is one object of each kind (`signature`), so that comparing them is comparing identities.
+    """
+
+    __slots__ = ("__weakref__", "device", "dtype", "shape", "weak")
+
+    def __init__(self, shape: Shape, dtype: DType, device: str | None, weak: bool) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.device = device
+        self.weak = weak
+
+
+_signatures: "WeakValueDictionary[Any, Signature]" = WeakValueDictionary()
+_signatures_lock = threading.Lock()
+
+
+def signature(shape: Shape, dtype: DType, device: str | None, weak: bool = False) -> Signature:
+    """The signature of values of this shape, dtype and device."""
+    key = shape, dtype, device, weak
+    found = _signatures.get(key)
+    if found is None:
+        with _signatures_lock:
+            found = _signatures.setdefault(key, Signature(*key))
+    return found
+
+
 class Node:
     """One value of the graph: `primitive(*inputs, *params)`, of known shape, dtype and device.
 
     `buffer` holds the value once there is one. `device` is None for a value that may be anywhere
     (a literal). `tracked` says that a derivative may be asked through this node, `abstract` that it
     depends on a placeholder and so has no value, `weak` that it stands for a Python scalar, `shown`
-    that a NumPy array of the user's may share memory with `buffer`.
+    that a NumPy array of the user's may share memory with `buffer`. One that has a `signature` is
+    known to have a value and to be neither tracked nor abstract.
     """
 
     __slots__ = (
@@ -62,6 +92,7 @@ class Node:
         "serial",
         "shape",
         "shown",
+        "signature",
         "trace",
         "tracked",
         "weak",
@@ -90,6 +121,7 @@ class Node:
         self.abstract = False
         self.weak = False
         self.shown = False
+        self.signature: Signature | None = None
         self.handle: ReferenceType[Any] | None = None
 
     def __repr__(self) -> str:
@@ -107,16 +139,26 @@ class Data(Node):
     params = ()
     depth = 0
     tracked = abstract = weak = False
-    handle = None
+    handle = trace = None
 
-    def __init__(self, buffer: Any, shape: Shape, dtype: DType, device: str) -> None:
+    def __init__(self, buffer: Any, signature: Signature) -> None:
         self.buffer = buffer
-        self.shape = shape
-        self.dtype = dtype
-        self.device = device
+        self.signature = signature
+        self.shape = signature.shape
+        self.dtype = signature.dtype
+        self.device = signature.device
         self.serial = next(_serials)
-        self.trace = state.trace
         self.shown = False
+
+
+def sign(node: Node) -> Signature:
+    """The signature of `node`, which keeps it if it may."""
+    if node.signature is not None:
+        return node.signature
+    found = signature(node.shape, node.dtype, node.device, node.weak)
+    if not (node.buffer is None or node.buffer is DONATED or node.abstract or node.tracked):
+        node.signature = found
+    return found
 
 
 def _nothing(nodes: Iterable[Node]) -> None: ...

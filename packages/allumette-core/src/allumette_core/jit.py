@@ -24,7 +24,8 @@ from .convert import from_array
 from .dtypes import as_dtype
 from .errors import ArgumentError, DeviceError, TracingError
 from .evaluation import buffers_of
-from .expr import DONATED, Data, Node
+from .expr import DONATED, Data, Node, sign, signature
+from .shortcut import MISSED
 from .tensor import Tensor
 from .tracing import NUMBERS, Static, Traced, trace
 
@@ -54,6 +55,7 @@ class Jitted(Generic[A, R]):
         self.static_argnames = frozenset(static_argnames)
         self.donate_argnums = frozenset(donate_argnums)
         self._traces: dict[Hashable, list[Traced]] = {}
+        self._shortcuts: dict[int, Callable[..., R]] = {}  # by the number of arguments
         self._lock = threading.RLock()
         with _all_lock:
             _all.add(self)
@@ -66,24 +68,37 @@ class Jitted(Generic[A, R]):
         return self if instance is None else partial(self, instance)
 
     def __call__(self, *args: A.args, **kwargs: A.kwargs) -> R:
+        result: R
+        call = self._shortcuts.get(len(args))
+        if call is not None and not kwargs:
+            result = call(*args)
+            if result is not MISSED:
+                return result
         leaves, structure = self._flatten(args, kwargs)
         inline = expr.state.trace is not None
-        signature: list[Hashable] = []
+        signed: list[Hashable] = []
         for i, leaf in enumerate(leaves):
             if type(leaf) is not Tensor:
                 if not isinstance(leaf, _ARRAYS):
-                    signature.append(_static_signature(leaf))
+                    signed.append(_static_signature(leaf))
                     continue
                 leaf = leaves[i] = from_array(np.asarray(leaf))
             node = leaf._node
             if node.abstract or node.tracked:
                 inline = True
-            signature.append((node.shape, node.dtype, node.device, node.weak))
+            signed.append(sign(node))
         if inline:  # part of a larger graph, without a program of its own
             return self.function(*args, **kwargs)
-        key = (structure, *signature)
+        key = (structure, *signed)
         traced, captured = self._found(key) or self._trace(key, leaves, structure)
-        result: R = _execute(traced, leaves, captured)
+        nodes = [
+            leaf._node if type(leaf) is Tensor else _number(leaf, traced.device)
+            for leaf in leaves
+            if type(leaf) is Tensor or type(leaf) in NUMBERS
+        ]
+        result = _execute(traced, nodes + [tensor._node for tensor in captured])
+        if traced.shortcut is not None:
+            self._shortcuts[len(args)] = traced.shortcut
         return result
 
     def traces(self) -> list[Traced]:
@@ -93,6 +108,7 @@ class Jitted(Generic[A, R]):
     def forget(self, device: str) -> None:
         """Let go of what was compiled for `device`, and of the constants that lie there."""
         with self._lock:
+            self._shortcuts.clear()
             for key, variants in list(self._traces.items()):
                 self._traces[key] = [traced for traced in variants if traced.device != device]
 
@@ -123,9 +139,7 @@ class Jitted(Generic[A, R]):
 
     def _found(self, key: Hashable) -> tuple[Traced, list[Tensor]] | None:
         for traced in self._traces.get(key, ()):
-            if traced.guards and not traced.fits():
-                continue
-            captured = traced.captured() if traced.watched else []
+            captured = traced.captured()
             if captured is not None:
                 return traced, captured
         return None
@@ -160,24 +174,17 @@ def _static_signature(leaf: Any) -> Hashable:
     return type(leaf), leaf
 
 
-def _execute(traced: Traced, leaves: list[Any], captured: list[Tensor]) -> Any:
-    nodes: list[Node] = [
-        leaf._node if type(leaf) is Tensor else _number(leaf, traced.device)
-        for leaf in leaves
-        if type(leaf) is Tensor or type(leaf) in NUMBERS
-    ]
-    nodes += [tensor._node for tensor in captured]
+def _execute(traced: Traced, nodes: list[Node]) -> Any:
+    """What the function returns for the inputs `nodes`."""
     buffers = buffers_of(nodes)
     if traced.donated:
         _donate(traced, nodes, buffers)
     made = traced.executable(buffers + traced.constants)
-    device = traced.device
     results: list[Any] = [
-        Tensor(Data(buffer, shape, dtype, device))
-        for buffer, (shape, dtype) in zip(made, traced.made, strict=True)
+        Tensor(Data(buffer, kind)) for buffer, kind in zip(made, traced.made, strict=True)
     ]
     if traced.results is not None:
-        results = [r.value(results, nodes, buffers) for r in traced.results]
+        results = [result.value(results, nodes, buffers) for result in traced.results]
     return tree.unflatten(traced.structure, results)
 
 
@@ -187,7 +194,7 @@ def _number(value: int | float, device: str) -> Node:
         array = np.asarray(value, dtype)
     except OverflowError:
         raise ArgumentError(f"jit: {value} does not fit {dtype}; pass a tensor instead") from None
-    return Data(backend_of(device).from_host(array, device), (), dtype, device)
+    return Data(backend_of(device).from_host(array, device), signature((), dtype, device))
 
 
 def _donate(traced: Traced, nodes: list[Node], buffers: list[Any]) -> None:
@@ -196,7 +203,7 @@ def _donate(traced: Traced, nodes: list[Node], buffers: list[Any]) -> None:
     if sum(node.serial in given for node in nodes) > len(traced.donated):
         raise DeviceError("jit: a donated tensor is passed in twice; pass a copy.copy of it")
     for i in traced.donated:
-        nodes[i].buffer = DONATED
+        nodes[i].buffer, nodes[i].signature = DONATED, None
     for i in traced.program.donated:
         if nodes[i].shown:
             backend = backend_of(traced.device)

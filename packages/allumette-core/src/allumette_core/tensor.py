@@ -40,7 +40,7 @@ class Tensor(Handle):
     def _rebind(self, node: Node) -> Tensor:
         """Make this handle stand for `node`, which must have the same shape and dtype."""
         old, trace = self._node, expr.state.trace
-        if trace is not None and old.trace is not trace:
+        if trace is not None and not trace.made(old):
             raise TracingError(
                 f"in-place change of a tensor from outside {trace.name} while jit traces it "
                 f"({evaluation.user_line()}); return the new value instead"

@@ -9,11 +9,12 @@ import numpy as np
 from . import captures, expr, tree
 from .backend.registry import default_device
 from .backend.spec import Executable
-from .compiler.program import Aval, Program, build
+from .compiler.program import Program, build
 from .convert import from_array
 from .dtypes import as_dtype
-from .evaluation import compiled, evaluate_nodes
-from .expr import DONATED, Node
+from .evaluation import buffers_of, compiled, evaluate_nodes
+from .expr import DONATED, Node, Signature, sign
+from .shortcut import shortcut
 from .tensor import Tensor
 
 NUMBERS: Final = {int: "int", float: "float"}  # become inputs; a bool is nearly always a flag
@@ -45,6 +46,10 @@ class Trace:
         """Remember that `node` was made from the host array `array`."""
         self.arrays[node.serial] = array
 
+    def made(self, node: Node) -> bool:
+        """Whether `node` was made while tracing."""
+        return node.trace is self or node.serial in self.arrays
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -53,7 +58,9 @@ class Result:
     kind: Literal["made", "passed", "constant"]
     what: Any
 
-    def value(self, outputs: list[Tensor], inputs: list[Node], buffers: list[Any]) -> Any:
+    def value(
+        self, outputs: Sequence[Tensor], inputs: Sequence[Node], buffers: Sequence[Any]
+    ) -> Any:
         """The leaf, given what this call made and took."""
         if self.kind == "constant":
             return self.what
@@ -61,11 +68,13 @@ class Result:
             return Tensor(outputs[self.what]._node)  # a handle of its own
         node = inputs[self.what]
         if node.buffer is DONATED:  # the result is the new owner
-            node = expr.Data(buffers[self.what], node.shape, node.dtype, node.device or "")
+            node = expr.Data(
+                buffers[self.what], expr.signature(node.shape, node.dtype, node.device)
+            )
         return Tensor(node)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Traced:
     """A compiled signature: its program takes arguments, then captured values, then constants."""
 
@@ -73,35 +82,42 @@ class Traced:
     executable: Executable
     device: str
     watched: tuple[captures.Path, ...]
-    signatures: tuple[Hashable, ...]
+    signatures: tuple[Signature, ...]
     guards: tuple[tuple[captures.Path, Any], ...]
     constants: list[Any]
     structure: tree.TreeDef
     results: tuple[Result, ...] | None
     """The leaves of the result; None: what the program makes, in order."""
-    made: tuple[Aval, ...]
+    made: tuple[Signature, ...]
     donated: frozenset[int]
     """The donated inputs; those of `program` alone may be overwritten."""
-
-    def fits(self) -> bool:
-        """Whether the plain values that were baked in are what they were."""
-        return all(captures.same(path.read(), value) for path, value in self.guards)
+    shortcut: Callable[..., Any] | None = None
+    """Calls like the one that was traced, written out."""
 
     def captured(self) -> list[Tensor] | None:
-        """The captured inputs as they are now; None if one is not what this trace takes."""
+        """The captured inputs as they are now; None if something is not what this trace takes."""
+        for path, plain in self.guards:
+            value = path.read()
+            if value is not plain and not captures.same(value, plain):
+                return None
+        if not self.watched:
+            return []
         found = []
         for path, signature in zip(self.watched, self.signatures, strict=True):
             value = path.read()
             if isinstance(value, np.ndarray):
                 value = from_array(value, self.device)
-            if not isinstance(value, Tensor) or _signature(value._node) != signature:
+            if not isinstance(value, Tensor) or sign(value._node) is not signature:
                 return None
             found.append(value)
         return found
 
-
-def _signature(node: Node) -> Hashable:
-    return node.shape, node.dtype, node.device
+    def captured_buffers(self) -> list[Any] | None:
+        """The buffers that the program takes besides those of the arguments, or None likewise."""
+        captured = self.captured()
+        if not captured:
+            return None if captured is None else self.constants
+        return buffers_of([tensor._node for tensor in captured]) + self.constants
 
 
 def trace(
@@ -126,7 +142,11 @@ def trace(
     numbers = {i: n for n, i in enumerate(i for i, s in enumerate(stood) if isinstance(s, Tensor))}
     donated = frozenset(numbers[i] for i in donated if i in numbers)
     roots = (function, *(s for s in stood if not isinstance(s, Tensor)))
-    return _compile(roots, current, arguments, result, donated)
+    traced = _compile(roots, current, arguments, result, donated)
+    args, *named = tree.unflatten(structure, list(leaves))
+    if not named:
+        traced.shortcut = shortcut(traced, args)
+    return traced
 
 
 def stand_in(leaf: Any) -> Any:
@@ -165,12 +185,12 @@ def _compile(
         executable=compiled(program, device),
         device=device,
         watched=tuple(found.paths),
-        signatures=tuple(_signature(node) for node in found.watched),
+        signatures=tuple(sign(node) for node in found.watched),
         guards=found.guards,
         constants=[node.buffer for node in found.constants],
         structure=structure,
         results=None if results == _as_made(made) else results,
-        made=tuple(Aval(node.shape, node.dtype) for node in made),
+        made=tuple(expr.signature(node.shape, node.dtype, device) for node in made),
         donated=donated,
     )
 

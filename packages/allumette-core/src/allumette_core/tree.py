@@ -52,6 +52,16 @@ def leaves(tree: Tree) -> list[Any]:
     return flatten(tree)[0]
 
 
+def children(tree: Tree) -> dict[Any, Tree]:
+    """What lies one step below the root of a dict, list or tuple, in order, by key or index.
+
+    >>> children({"b": [1, 2], "a": 3})
+    {'a': 3, 'b': [1, 2]}
+    """
+    found, _, keys, _ = optree.tree_flatten_one_level(tree, namespace=_NAMESPACE)
+    return dict(zip(keys, found, strict=True))
+
+
 def map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
     """The tree of `function(leaf, *other_leaves)`.
 

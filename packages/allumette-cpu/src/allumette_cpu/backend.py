@@ -12,7 +12,7 @@ from allumette_core.compiler.program import Program
 from allumette_core.primitives import Primitive, dot_general
 from numpy.typing import NDArray
 
-from .executable import Tiered
+from .executable import tiered
 from .kernels import KERNELS
 from .runtime.memory import Allocator, Frames
 
@@ -55,7 +55,7 @@ class CpuBackend(OpBackend):
             with one_thread if products else nullcontext(), np.errstate(all="ignore"):
                 return _apart(run(buffers), [*buffers, *literals])
 
-        return Tiered(program, eagerly, lambda: self.native(program))
+        return tiered(program, eagerly, lambda: self.native(program))
 
     def native(self, program: Program) -> Executable:
         """`program` as machine code.
@@ -64,11 +64,11 @@ class CpuBackend(OpBackend):
             NotImplementedError: the renderer does not know how.
         """
         from .render import plan, streams
-        from .runtime.bind import Bound
+        from .runtime.bind import bind
         from .runtime.driver import thread_count
 
         threads = thread_count() if self.parallel else 1
-        return Bound(
+        return bind(
             program, plan(program, streamed=streams()), threads, self.allocator, self.frames
         )
 

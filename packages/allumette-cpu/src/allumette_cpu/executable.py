@@ -16,7 +16,6 @@ from allumette_core import primitives as P
 from allumette_core.backend.spec import Buffer, Executable
 from allumette_core.compiler.program import Program
 from allumette_core.primitives import Kind
-from allumette_core.profile import recorders
 
 MODES = ("always", "auto", "never")
 WORTH_SECONDS = 0.05  # of running eagerly before a compilation is worth its while ...
@@ -68,18 +67,29 @@ def work(program: Program) -> int:
     return total
 
 
+def tiered(program: Program, eager: Executable, compile_: Callable[[], Executable]) -> Executable:
+    """`eager`, or what `compile_` makes of `program`, or at first the one and then the other.
+
+    `compile_` raises NotImplementedError for what it has no kernel for, which stays on NumPy.
+    """
+    mode = compile_mode()
+    if mode == "never" or not program.instructions:
+        return eager
+    if mode == "always" or program.repeats or work(program) >= WORTH_WORK:
+        try:
+            return compile_()
+        except NotImplementedError:
+            return eager
+    return Tiered(eager, compile_) if is_exact(program) else eager
+
+
 class Tiered:
     """Runs `eager` until the program has proved worth compiling, then what `compile_` makes."""
 
-    def __init__(self, program: Program, eager: Executable, compile_: Callable[[], Executable]):
+    def __init__(self, eager: Executable, compile_: Callable[[], Executable]) -> None:
         self.eager, self._compile = eager, compile_
-        self._names = [(i.primitive.name, "native") for i in program.instructions]
         self._native: Executable | None = None
-        mode = compile_mode()
-        at_once = mode == "always" or program.repeats or work(program) >= WORTH_WORK
-        changes = at_once or is_exact(program)
-        self._settled = mode == "never" or not program.instructions or not changes
-        self._worth_uses = 1 if at_once else WORTH_USES
+        self._settled = False
         self._uses, self._seconds = 0, 0.0
         self._lock = threading.Lock()
 
@@ -87,11 +97,7 @@ class Tiered:
         native = self._native
         if native is None and not self._settled and self._is_worth_it():
             native = self._compiled()
-        if native is None:
-            return self._run_eagerly(buffers)
-        for recorder in recorders:
-            recorder.executed(self._names)
-        return native(buffers)
+        return self._run_eagerly(buffers) if native is None else native(buffers)
 
     def _run_eagerly(self, buffers: Sequence[Buffer]) -> list[Buffer]:
         if self._settled:
@@ -103,7 +109,7 @@ class Tiered:
 
     def _is_worth_it(self) -> bool:
         self._uses += 1
-        return self._uses >= self._worth_uses or self._seconds > WORTH_SECONDS
+        return self._uses >= WORTH_USES or self._seconds > WORTH_SECONDS
 
     def _compiled(self) -> Executable | None:
         with self._lock:

@@ -1,61 +1,87 @@
 """A plan bound to addresses: what the native driver reads, and what runs it."""
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import numpy as np
-from allumette_core.backend.spec import Buffer
+from allumette_core.backend.spec import Executable
 from allumette_core.compiler.program import Aval, Program
+from allumette_core.profile import recorders
 from numpy.typing import NDArray
 
 from ..kernels import KERNELS
 from ..plan import Call, HostCall, Plan, Ref, scratch_stride
 from . import driver, functions
-from .addresses import addresses
+from .entry import Entry, entry, python
 from .memory import Allocator, Frames, plan_offsets
+
+# Where a buffer is among the arrays of a call, of which the first is the frame.
+Numbers: TypeAlias = dict[Ref, int]
 
 # Nanoseconds of work below which waking other threads costs more than it saves.
 SHARED_WORK = 20_000
 
 
-class Bound:
-    """A program with its memory laid out; safe to call from several threads at once.
+# A call of a bound program: written out for each, since loops take longer than small kernels run.
+_CALL = """
+def run(buffers):
+    if len(buffers) != {inputs}:  # native code would read beyond them
+        raise ValueError(f"a program of {inputs} inputs was given {{len(buffers)}} buffers")
+    frame = frames.block
+    if frame.size < {size}:
+        frame = frames.grow({size})
+    arrays = [frame, *buffers{made}]
+    {steps}
+    for recorder in recorders:
+        recorder.executed(names)
+    return [{results}]
+"""
+
+
+def bind(
+    program: Program, plan: Plan, threads: int, allocator: Allocator, frames: Frames
+) -> Executable:
+    """`plan` with its memory laid out, safe to call from several threads at once.
 
     Neighbouring native calls run in one call of the driver.
     """
+    inputs, aliases = program.num_inputs, dict(plan.aliases)
+    made = [j for j in range(len(program.outputs)) if j not in aliases]
+    numbers: Numbers = {("in", i): 1 + i for i in range(inputs)}
+    numbers |= {("out", j): 1 + inputs + n for n, j in enumerate(made)}
+    numbers |= {("out", j): 1 + i for j, i in aliases.items()}
+    layout = _Layout(plan, threads)
+    steps = list(_steps(plan, layout, numbers, threads, frames))
+    text = _CALL.format(
+        inputs=inputs,
+        size=layout.size,
+        made="".join(f", new{j}()" for j in made),
+        steps="; ".join(f"step{i}(arrays)" for i in range(len(steps))),
+        results=", ".join(f"arrays[{numbers['out', j]}]" for j in range(len(program.outputs))),
+    )
+    names: dict[str, Any] = {
+        **{f"step{i}": step for i, step in enumerate(steps)},
+        **{f"new{j}": allocator.maker(*program.avals[program.outputs[j]]) for j in made},
+        **{"frames": frames, "recorders": recorders},
+        "names": [(i.primitive.name, "native") for i in program.instructions],
+    }
+    exec(text, names)
+    run: Executable = names["run"]
+    return run
 
-    def __init__(
-        self, program: Program, plan: Plan, threads: int, allocator: Allocator, frames: Frames
-    ) -> None:
-        self.allocator, self.frames = allocator, frames
-        self.num_inputs = program.num_inputs
-        aliases = dict(plan.aliases)
-        self.outputs = [
-            (None if j in aliases else allocator.maker(*program.avals[value]), aliases.get(j, -1))
-            for j, value in enumerate(program.outputs)
-        ]
-        layout = _Layout(plan, threads)
-        self.frame_bytes = layout.size
-        self.steps: list[Callable[..., None]] = []
-        for native, calls in groupby(enumerate(plan.calls), lambda c: isinstance(c[1], Call)):
-            if native:
-                self.steps.append(_Native(list(calls), layout, self.num_inputs, threads))
-            else:
-                self.steps += [_Host(c, layout, self) for _, c in calls if isinstance(c, HostCall)]
 
-    def __call__(self, buffers: Sequence[Buffer]) -> list[Buffer]:
-        if len(buffers) != self.num_inputs:  # native code would read beyond them
-            raise ValueError(
-                f"a program of {self.num_inputs} inputs was given {len(buffers)} buffers"
-            )
-        outputs = [new() if new else buffers[alias] for new, alias in self.outputs]
-        frame = self.frames.at_least(self.frame_bytes)
-        arrays = [*buffers, *outputs]
-        for step in self.steps:
-            step(arrays, frame)
-        return outputs
+def _steps(
+    plan: Plan, layout: "_Layout", numbers: Numbers, threads: int, frames: Frames
+) -> Iterator[Entry]:
+    for native, calls in groupby(enumerate(plan.calls), lambda c: isinstance(c[1], Call)):
+        if native:
+            yield _native(list(calls), layout, numbers, threads)
+        else:
+            for _, call in calls:
+                yield _Host(cast(HostCall, call), layout, numbers, frames)
 
 
 class _Layout:
@@ -103,51 +129,41 @@ def _refs(call: Call | HostCall) -> list[Ref]:
     return [ref for ref, _ in (*call.inputs, call.output)]
 
 
-class _Native:
+def _native(calls: list[tuple[int, Any]], layout: _Layout, numbers: Numbers, threads: int) -> Entry:
     """Calls of kernels, one after another in one native call."""
-
-    def __init__(
-        self, calls: list[tuple[int, Any]], layout: _Layout, num_inputs: int, threads: int
-    ) -> None:
-        self.run = driver.run_function()
-        table: list[int] = []
-        patches: list[int] = []
-        heads: list[int] = []
-        self.pool = None
-        for position, call in calls:
-            shared = threads > 1 and call.blocks > 1 and call.work >= SHARED_WORK
-            if shared:
-                self.pool = driver.pool(threads)
-            heads += [functions.kernel(call), call.blocks, len(table), int(shared)]
-            for ref in call.args:
-                patches += _patch(len(table), ref, position, layout, num_inputs)
-                table.append(_constant(ref))
-        sizes = len(heads) // 4, 6, len(patches) // 3, 6 + len(heads), len(table)
-        header = [*sizes, 6 + len(heads) + len(patches)]
-        self.words = np.array([*header, *heads, *patches, *table], np.int64)
-        self.address = self.words.ctypes.data
-
-    def __call__(self, arrays: list[Any], frame: int) -> None:
-        pool, at = self.pool, None
-        if pool is not None:
-            pool.wake()
-            at = pool.address
-        holder, data = addresses(arrays)
-        self.run(at, self.address, holder, data, frame)
+    table: list[int] = []
+    patches: list[int] = []
+    heads: list[int] = []
+    pool = None
+    for position, call in calls:
+        shared = threads > 1 and call.blocks > 1 and call.work >= SHARED_WORK
+        if shared:
+            pool = driver.pool(threads)
+        heads += [functions.kernel(call), call.blocks, len(table), int(shared)]
+        for ref in call.args:
+            patches += _patch(len(table), ref, position, layout, numbers)
+            table.append(_constant(ref))
+    long = sum(call.work for _, call in calls) >= SHARED_WORK
+    first = 9, 9 + len(heads), 9 + len(heads) + len(patches)
+    header = [len(heads) // 4, first[0], len(patches) // 3, first[1], len(table), first[2]]
+    header += [pool.address if pool else 0, int(long), python()]
+    run = entry(np.array([*header, *heads, *patches, *table], np.int64))
+    return partial(_waking, pool, run) if pool else run
 
 
-def _patch(word: int, ref: Ref, position: int, layout: _Layout, num_inputs: int) -> list[int]:
-    """Which word of the table is an address: of a buffer by number, or (-1) in the frame."""
+def _waking(pool: driver.Pool, run: Entry, arrays: list[Any]) -> None:
+    pool.wake()
+    run(arrays)
+
+
+def _patch(word: int, ref: Ref, position: int, layout: _Layout, numbers: Numbers) -> list[int]:
+    """Which word of the table is an address, in which array of the call, and how far from there."""
     kind, value = ref
-    if kind == "in":
-        return [word, int(value), 0]
-    if kind == "out":
-        return [word, int(value) + num_inputs, 0]
     if kind == "temp":
-        return [word, -1, layout.temp(int(value))]
+        return [word, 0, layout.temp(int(value))]
     if kind == "scratch":
-        return [word, -1, layout.scratch(position, int(value))]
-    return []
+        return [word, 0, layout.scratch(position, int(value))]
+    return [word, numbers[ref], 0] if kind in ("in", "out") else []
 
 
 def _constant(ref: Ref) -> int:
@@ -162,11 +178,11 @@ def _constant(ref: Ref) -> int:
 class _Host:
     """A primitive through its NumPy kernel."""
 
-    def __init__(self, call: HostCall, layout: _Layout, bound: Bound) -> None:
-        self.call, self.layout, self.bound = call, layout, bound
+    def __init__(self, call: HostCall, layout: _Layout, numbers: Numbers, frames: Frames) -> None:
+        self.call, self.layout, self.numbers, self.frames = call, layout, numbers, frames
         self.kernel = KERNELS[call.primitive]
 
-    def __call__(self, arrays: list[Any], frame: int) -> None:
+    def __call__(self, arrays: list[Any]) -> None:
         inputs = [self._array(ref, aval, arrays) for ref, aval in self.call.inputs]
         with np.errstate(all="ignore"):
             result = self.kernel(*inputs, *self.call.params)
@@ -175,6 +191,6 @@ class _Host:
     def _array(self, ref: Ref, aval: Aval, arrays: list[Any]) -> NDArray[Any]:
         kind, value = ref
         if kind == "temp":
-            return self.bound.frames.view(self.layout.temp(int(value)), *aval)
-        found: NDArray[Any] = arrays[int(value) + (self.bound.num_inputs if kind == "out" else 0)]
+            return self.frames.view(self.layout.temp(int(value)), *aval)
+        found: NDArray[Any] = arrays[self.numbers[ref]]
         return found

@@ -1,7 +1,8 @@
 ; The driver: runs the calls of a bound plan, alone or with the pool's workers.
 ;
 ; A kernel is `void kernel(i64 block, i64 thread, ptr args)`, and its blocks may run in any order.
-; The text stays free of targets; @relax is given a body by driver.py.
+; The text stays free of targets: driver.py gives @relax a body, and @header the size of an object's
+; header, after which an array has its address, and a list its length and its items.
 ;
 ; pool, one cache line (8 words) a field:
 ;    0  state   bit 32: a job is open to join; low half: how many workers have joined
@@ -15,8 +16,10 @@
 ;    0  number of calls       1  where they start: kernel, blocks, args (word of the table), shared
 ;    2  number of patches     3  where they start: word of the table, source, offset
 ;    4  words of the table    5  where its template starts
-; A patch sets a word of the table to the address of a buffer (source >= 0) or of the frame (< 0),
-; plus the offset. The frame starts with the table.
+;    6  the pool, or 0        7  whether to let go of the interpreter's lock meanwhile
+;    8  what is needed of Python: None, Py_NewRef, PyEval_SaveThread, PyEval_RestoreThread
+; A plan runs on arrays: the frame, then buffers. A patch sets a word of the table to the address of
+; array `source` plus the offset. The frame starts with the table.
 
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
@@ -137,9 +140,23 @@ done:
   ret void
 }
 
-; The addresses of buffers: `holder` points to an array of objects, each of which has its address at
-; `data` bytes from its start; or, if data < 0, to an array of addresses.
-define internal void @bind(ptr %plan, ptr %holder, i64 %data, ptr %frame) {
+; The address of an array: `data` bytes from the start of an object; if data < 0, the object is it.
+define internal ptr @address(ptr %objects, i64 %number, i64 %data) alwaysinline {
+entry:
+  %object.at = getelementptr ptr, ptr %objects, i64 %number
+  %object = load ptr, ptr %object.at
+  %direct = icmp slt i64 %data, 0
+  br i1 %direct, label %done, label %follow
+follow:
+  %field = getelementptr i8, ptr %object, i64 %data
+  %found = load ptr, ptr %field
+  br label %done
+done:
+  %address = phi ptr [ %object, %entry ], [ %found, %follow ]
+  ret ptr %address
+}
+
+define internal void @bind(ptr %plan, ptr %objects, i64 %data, ptr %frame) {
 entry:
   %words.at = getelementptr i64, ptr %plan, i64 4
   %words = load i64, ptr %words.at
@@ -148,16 +165,14 @@ entry:
   %template.word = load i64, ptr %template.at
   %template = getelementptr i64, ptr %plan, i64 %template.word
   call void @llvm.memcpy.p0.p0.i64(ptr %frame, ptr %template, i64 %size, i1 false)
-  %objects = load ptr, ptr %holder
   %count.at = getelementptr i64, ptr %plan, i64 2
   %count = load i64, ptr %count.at
   %first.at = getelementptr i64, ptr %plan, i64 3
   %first = load i64, ptr %first.at
   %patches = getelementptr i64, ptr %plan, i64 %first
-  %frame.word = ptrtoint ptr %frame to i64
   br label %head
 head:
-  %i = phi i64 [ 0, %entry ], [ %i.next, %set ]
+  %i = phi i64 [ 0, %entry ], [ %i.next, %patch ]
   %some = icmp slt i64 %i, %count
   br i1 %some, label %patch, label %done
 patch:
@@ -168,33 +183,23 @@ patch:
   %source = load i64, ptr %source.at
   %offset.at = getelementptr i64, ptr %slot.at, i64 2
   %offset = load i64, ptr %offset.at
-  %is.buffer = icmp sge i64 %source, 0
-  br i1 %is.buffer, label %buffer, label %set
-buffer:
-  %object.at = getelementptr i64, ptr %objects, i64 %source
-  %object = load i64, ptr %object.at
-  %direct = icmp slt i64 %data, 0
-  br i1 %direct, label %set, label %follow
-follow:
-  %field = add i64 %object, %data
-  %field.at = inttoptr i64 %field to ptr
-  %address = load i64, ptr %field.at
-  br label %set
-set:
-  %base = phi i64 [ %frame.word, %patch ], [ %object, %buffer ], [ %address, %follow ]
-  %value = add i64 %base, %offset
+  %base = call ptr @address(ptr %objects, i64 %source, i64 %data)
+  %value = getelementptr i8, ptr %base, i64 %offset
   %at = getelementptr i64, ptr %frame, i64 %slot
-  store i64 %value, ptr %at
+  store ptr %value, ptr %at
   %i.next = add i64 %i, 1
   br label %head
 done:
   ret void
 }
 
-; `pool` is null where everything runs on the calling thread; a pool in use is not waited for.
-define void @run(ptr %pool, ptr %plan, ptr %holder, i64 %data, ptr %frame) {
+; Runs `plan` on the arrays in `objects` (see @address). A pool in use is not waited for.
+define void @run(ptr %plan, ptr %objects, i64 %data) {
 entry:
-  call void @bind(ptr %plan, ptr %holder, i64 %data, ptr %frame)
+  %frame = call ptr @address(ptr %objects, i64 0, i64 %data)
+  call void @bind(ptr %plan, ptr %objects, i64 %data, ptr %frame)
+  %pool.at = getelementptr i64, ptr %plan, i64 6
+  %pool = load ptr, ptr %pool.at
   %count = load i64, ptr %plan
   %first.at = getelementptr i64, ptr %plan, i64 1
   %first = load i64, ptr %first.at
@@ -243,4 +248,39 @@ release:
   br label %done
 done:
   ret void
+}
+
+; A built-in function of Python's: `self` is the array that holds a plan, `list` one of arrays.
+define ptr @call(ptr %self, ptr %list) {
+entry:
+  %header = load i64, ptr @header
+  %plan.at = getelementptr i8, ptr %self, i64 %header
+  %plan = load ptr, ptr %plan.at
+  %length = getelementptr i8, ptr %list, i64 %header
+  %items = getelementptr i64, ptr %length, i64 1
+  %objects = load ptr, ptr %items
+  %python.at = getelementptr i64, ptr %plan, i64 8
+  %python = load ptr, ptr %python.at
+  %releases.at = getelementptr i64, ptr %plan, i64 7
+  %releases = load i64, ptr %releases.at
+  %held = icmp eq i64 %releases, 0
+  br i1 %held, label %quick, label %long
+quick:
+  call void @run(ptr %plan, ptr %objects, i64 %header)
+  br label %done
+long:
+  %save.at = getelementptr ptr, ptr %python, i64 2
+  %save = load ptr, ptr %save.at
+  %thread = call ptr %save()
+  call void @run(ptr %plan, ptr %objects, i64 %header)
+  %restore.at = getelementptr ptr, ptr %python, i64 3
+  %restore = load ptr, ptr %restore.at
+  call void %restore(ptr %thread)
+  br label %done
+done:
+  %none = load ptr, ptr %python
+  %new.at = getelementptr ptr, ptr %python, i64 1
+  %new = load ptr, ptr %new.at
+  %result = call ptr %new(ptr %none)
+  ret ptr %result
 }

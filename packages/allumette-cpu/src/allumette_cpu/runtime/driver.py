@@ -30,14 +30,20 @@ def _native() -> machine.Loaded:
     text = files(__package__).joinpath("driver.ll").read_text()
     text += hint.replace("call", "declare").replace("i32 1", "i32") + "\n"
     text += f"define internal void @relax() {{\n  {hint}\n  ret void\n}}\n"
+    text += f"@header = internal constant i64 {object.__basicsize__}\n"
     return loaded(text, lambda: machine.object_code(machine.optimised(text)))
 
 
 @cache
 def run_function() -> "ctypes._CFunctionType":
-    """`run(pool, plan, holder, data_offset, frame)`; releases the GIL."""
-    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_void_p)
+    """`run(plan, addresses of arrays, -1)`; releases the GIL."""
+    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, ctypes.c_int64)
     return kind(_native().address("run"))
+
+
+def call_address() -> int:
+    """Where the built-in function is that runs a plan."""
+    return _native().address("call")
 
 
 @cache

@@ -108,17 +108,14 @@ class Frames(threading.local):
 
     def __init__(self, allocator: Allocator) -> None:
         self.allocator = allocator
-        self.size = self.address = 0
-        self.block: NDArray[np.uint8] | None = None
+        self.block = aligned(0)
 
-    def at_least(self, size: int) -> int:
-        """The address of a frame of `size` bytes, valid until the next call on this thread."""
-        if size > self.size:
-            self.block = None
-            self.block = aligned(_rounded(size))
-            self.allocator.count_up(self.block.size - self.size)
-            self.size, self.address = self.block.size, self.block.ctypes.data
-        return self.address
+    def grow(self, size: int) -> NDArray[np.uint8]:
+        """A `block` of `size` bytes at least, valid until the next call on this thread."""
+        before, self.block = self.block.size, aligned(0)
+        self.block = aligned(_rounded(size))
+        self.allocator.count_up(self.block.size - before)
+        return self.block
 
     def view(self, offset: int, shape: tuple[int, ...], dtype: DType) -> NDArray[Any]:
         """The array at `offset` of the present frame."""

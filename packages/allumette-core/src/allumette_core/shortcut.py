@@ -1,0 +1,110 @@
+"""A call of a jitted function that is like one before it, written out as code.
+
+Looking into the arguments, finding the trace and making the results takes several times as long as
+a small kernel runs. So a trace has a function of its own for such calls, with a line for each
+tensor in place of loops, as the methods of a dataclass have for its fields.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from . import expr, tree
+from .expr import Data, sign
+from .tensor import Tensor
+
+if TYPE_CHECKING:
+    from .tracing import Traced
+
+MISSED: Final = object()
+"""What a shortcut returns for other arguments than its own."""
+
+_CODE = """
+def call({arguments}):
+    if state.trace is not None:
+        return MISSED
+    try:
+        {inputs}
+    except AttributeError:  # not a tensor
+        return MISSED
+    {outside}
+    [{made}] = executable([{buffers}])
+    return {result}
+"""
+_OUTSIDE = """
+    outside = captured()
+    if outside is None:
+        return MISSED
+"""
+
+
+def shortcut(traced: "Traced", arguments: Sequence[Any]) -> Callable[..., Any] | None:
+    """Calls of `traced` with positional arguments like these.
+
+    None where that takes more than code is written for here: their leaves are not all tensors, some
+    are donated, or what the program makes are not the leaves of the result.
+    """
+    if traced.donated or traced.results is not None:
+        return None
+    inputs = _Inputs()
+    names = [f"argument{i}" for i in range(len(arguments))]
+    if not all(map(inputs.take, names, arguments)):
+        return None
+    outputs = range(len(traced.made))
+    looks_outside = bool(traced.watched or traced.guards or traced.constants)
+    tensors = ", ".join(f"Tensor(Data(made{i}, kind{i}))" for i in outputs)
+    text = _CODE.format(
+        arguments=", ".join(names),
+        inputs="\n        ".join(inputs.lines or ["pass"]),
+        outside=_OUTSIDE if looks_outside else "",
+        buffers=", ".join([*inputs.buffers, "*outside"] if looks_outside else inputs.buffers),
+        made=", ".join(f"made{i}" for i in outputs),
+        result=tensors if traced.structure.is_leaf() else f"unflatten(structure, [{tensors}])",
+    )
+    known: dict[str, Any] = {
+        **inputs.known,
+        **{f"kind{i}": traced.made[i] for i in outputs},
+        **{"state": expr.state, "Tensor": Tensor, "Data": Data, "MISSED": MISSED},
+        **{"executable": traced.executable, "captured": traced.captured_buffers},
+        **{"structure": traced.structure, "unflatten": tree.unflatten},
+    }
+    exec(text, known)
+    call: Callable[..., Any] = known["call"]
+    return call
+
+
+class _Inputs:
+    """Code that takes arguments apart and tells whether they are like those of the trace."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.buffers: list[str] = []
+        self.known: dict[str, Any] = {}
+        """What names in the code stand for."""
+
+    def take(self, name: str, value: Any) -> bool:
+        """Add the code for `value`, which is `name` there; False if there is none."""
+        kind = type(value)
+        if kind is Tensor:
+            node = f"node{len(self.buffers)}"
+            self.lines.append(f"{node} = {name}._node")
+            self._miss_unless(f"{node}.signature is {self._know(sign(value._node))}")
+            self.buffers.append(f"{node}.buffer")
+            return True
+        if kind not in (list, tuple, dict):
+            return False
+        self._miss_unless(f"type({name}) is {kind.__name__} and len({name}) == {len(value)}")
+        parts, children = [f"{name}_{i}" for i in range(len(value))], tree.children(value)
+        if kind is dict:
+            for part, key in zip(parts, children, strict=True):
+                self.lines.append(f"{part} = {name}.get({self._know(key)})")
+        else:
+            self.lines.append(f"[{', '.join(parts)}] = {name}")
+        return all(map(self.take, parts, children.values()))
+
+    def _know(self, value: Any) -> str:
+        name = f"known{len(self.known)}"
+        self.known[name] = value
+        return name
+
+    def _miss_unless(self, condition: str) -> None:
+        self.lines.append(f"if not ({condition}): return MISSED")
