@@ -114,6 +114,17 @@ def test_what_no_binding_holds_between_kernels_is_computed_in_pieces() -> None:
     assert loss_on("gpu") == pytest.approx(loss_on("numpy"), rel=1e-5)
 
 
+def test_a_training_step_takes_few_dispatches(low: Any) -> None:
+    arguments = al.tree.map(lambda x: al.tensor(x, device="gpu"), network(500))
+    run = al.jit(step)
+    run(*arguments)
+    before = low.counters.dispatches
+    _, value = run(*arguments)
+    assert low.counters.dispatches - before <= 6
+    wanted = step(*al.tree.map(lambda x: al.tensor(x, device="numpy"), network(500)))[1]
+    assert value.item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
 def test_more_workgroups_than_the_grid_holds(same: Same, low: Any) -> None:
     count = low.limits.groups**2 + 70  # rows, each summed up by a workgroup
     x = np.arange(200, dtype=np.int32)

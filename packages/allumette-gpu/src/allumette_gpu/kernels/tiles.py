@@ -32,13 +32,20 @@ class Tile:
         instructions = [job.program.instructions[c - job.fusion.base] for c in job.kernel.cores]
         self.tiling: Tiling = instructions[0].params[0]
         self.loop = self.tiling.loop
-        self.inputs = instructions[0].inputs
+        self.inputs = self._inputs(instructions[0].inputs)
         self.results = {i.params[1]: c for i, c in zip(instructions, job.kernel.cores, strict=True)}
         self.shader = Shader(job, "tiles")
         self.writer = self.shader.writer
         self.made = frozenset(self.loop.phase.program.outputs)
         self.read: set[object] = set()  # since the last barrier
         self.written: set[object] = set()
+
+    def _inputs(self, given: tuple[int, ...]) -> dict[int, int]:
+        """The buffer of each input of the phase: a last one is that of all which share one."""
+        packed = self.tiling.packed
+        alone = [v for v in range(self.loop.phase.program.num_inputs) if v not in packed]
+        every = [*alone, *packed]
+        return dict(zip(every, given + given[-1:] * (len(every) - len(given)), strict=True))
 
     def write(self) -> Part:
         tiling, writer = self.tiling, self.writer
@@ -145,6 +152,8 @@ class Tile:
 
     def load(self, value: int, place: str) -> str:
         """The element at `place`."""
+        start = self.tiling.packed.get(value, 0)
+        place = f"{start}u + {place}" if start else place
         return loaded(f"{self.name(value)}[{place}]", self.loop.memory[value].dtype)
 
     def store(self, value: int, place: str, text: str) -> None:

@@ -1,6 +1,7 @@
 """Which phases can be kernels in tiles: what a workgroup may do without asking others."""
 
 from collections.abc import Iterator
+from itertools import accumulate
 from math import prod
 
 from allumette_core import primitives as P
@@ -13,6 +14,7 @@ FOLDS: dict[str, Primitive] = {"sum": P.sum_, "prod": P.prod, "max": P.max_, "mi
 WORDS = {"f32": "float32", "i32": "int32", "u32": "uint32"}
 """What is kept in a workgroup's memory, and the dtype of its records."""
 LARGEST_MATRIX = 1 << 14  # elements that every tile reads again
+LARGEST_SHARED = 1 << 16  # elements that are copied for each run
 
 
 def renders(loop: Loop) -> bool:
@@ -98,3 +100,21 @@ def touched(loop: Loop, statement: Statement) -> set[int]:
     accesses = [loop.terms[t].access for t in loop.body(statement)]
     accesses += [store.access for store in statement.stores]
     return {a.value for a in accesses if a is not None and a.value >= 0}
+
+
+def shared(loop: Loop, excess: int, buffers: int) -> dict[int, int] | None:
+    """The smallest inputs of one dtype that take `excess` buffers fewer when they share one, and
+    where they begin there; None: there are not so many, or too many for one kernel to copy."""
+    if excess <= 0:
+        return {}
+    if excess + 3 > buffers:
+        return None
+    inputs = loop.phase.program.avals[: loop.phase.program.num_inputs]
+    sizes = [prod(a.shape) for a in inputs]
+    for dtype in dict.fromkeys(a.dtype for a in inputs):
+        alike = [v for v, a in enumerate(inputs) if a.dtype == dtype]
+        small = sorted(alike, key=sizes.__getitem__)[: excess + 1]
+        ends = list(accumulate(sizes[v] for v in small))
+        if len(small) > excess and ends[-1] <= LARGEST_SHARED:
+            return dict(zip(small, [0, *ends], strict=False))
+    return None

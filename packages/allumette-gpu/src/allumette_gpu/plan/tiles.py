@@ -6,6 +6,7 @@ used: the kernel that updates a parameter adds up its gradient.
 """
 
 from dataclasses import replace
+from math import prod
 
 from allumette_core import primitives as P
 from allumette_core.compiler.expand import expand
@@ -19,6 +20,7 @@ from allumette_core.compiler.stream import stream
 from allumette_core.expr import Node, apply, placeholder
 
 from ..limits import Limits
+from .fuse import FEW
 from .prepare import tiles
 from .tile_forms import FOLDS
 from .tiling import Tiling, tiling
@@ -43,7 +45,7 @@ class _Rewriter:
         avals = whole.avals[: whole.num_inputs]
         self.inputs = [placeholder(a.shape, a.dtype, None) for a in avals]
         self.nodes: dict[int, Node] = dict(enumerate(self.inputs))
-        self.parts: dict[tuple[Tiling, object], Node] = {}
+        self.parts: dict[tuple[object, ...], Node] = {}
 
     def program(self) -> Program:
         outputs = [self._node(v) for v in self.whole.outputs]
@@ -81,20 +83,41 @@ class _Rewriter:
         if plan.loop.memory[inner].place is not Place.FOLD:
             return _shaped(self._part(phase, plan, inner), shape)
         record = plan.records[inner]
-        words = self._part(phase, plan, record.word)
+        words = self._records(phase, plan, record.word)
+        groups = words.shape[0]
         start, end = record.offset, record.offset + record.parts * record.count
-        mine = apply(P.slice_, words, params=((0, start), (plan.groups, end), (1, 1)))
-        mine = _shaped(mine, (plan.groups, record.parts, *shape))
+        mine = apply(P.slice_, words, params=((0, start), (groups, end), (1, 1)))
+        mine = _shaped(mine, (groups, record.parts, *shape))
         found = apply(FOLDS[record.kind], mine, params=((0, 1),))
         return found if found.dtype == dtype else apply(P.cast, found, params=(dtype,))
+
+    def _records(self, phase: Phase, plan: Tiling, word: str) -> Node:
+        """The records of all workgroups; what they fold up to, where they are many and alike."""
+        records = [r for r in plan.records.values() if r.word == word]
+        kind, *others = {r.kind for r in records}
+        words = self._part(phase, plan, word)
+        if others or plan.groups * max(r.parts for r in records) <= FEW:
+            return words
+        folded = self.parts.setdefault(
+            (plan, "folded", word), apply(FOLDS[kind], words, params=((0,),))
+        )
+        return _shaped(folded, (1, plan.lengths[word]))
 
     def _part(self, phase: Phase, plan: Tiling, which: int | str) -> Node:
         """One of the results of the instruction."""
         key = plan, which
         if key not in self.parts:
-            inputs = [self.nodes[i] for i in phase.inputs]
+            inputs = [self.nodes[i] for v, i in enumerate(phase.inputs) if v not in plan.packed]
+            if plan.packed:
+                inputs.append(_joined([self.nodes[phase.inputs[v]] for v in plan.packed]))
             self.parts[key] = apply(tiles, *inputs, params=(plan, which))
         return self.parts[key]
+
+
+def _joined(nodes: list[Node]) -> Node:
+    """The elements of `nodes`, one after another."""
+    flat = [_shaped(node, (prod(node.shape),)) for node in nodes]
+    return apply(P.concat, *flat, params=(0,))
 
 
 def _shaped(node: Node, shape: tuple[int, ...]) -> Node:

@@ -20,7 +20,7 @@ from allumette_core.shapes import Shape
 
 from ..limits import Limits
 from ..wgsl.types import TYPES
-from .tile_forms import WORDS, moves, renders, touched
+from .tile_forms import WORDS, moves, renders, shared, touched
 
 ROWS = (32, 16, 8)  # of a tile, where there is room for them
 MANY_TILES = 1 << 10  # that fill a device, however large they are
@@ -89,6 +89,8 @@ class Tiling:
     records: dict[int, Record]
     lengths: dict[str, int]
     """The elements of a workgroup's record, by what they are."""
+    packed: dict[int, int]
+    """Where inputs begin that share a buffer, where there are too few."""
 
     def aval(self, result: int | str) -> tuple[Shape, DType]:
         """The shape and dtype of a value that is stored, or of the records of one kind of word."""
@@ -148,16 +150,19 @@ class _Planner:
         tiles = -(-loop.phase.rows // self.rows)
         room = limits.binding // (4 * max([1, *lengths.values()]))
         groups = self._groups(min(tiles, room, limits.groups), turns)
+        bound = len(loop.phase.inputs) + len(whole) + len(lengths)
+        packed = shared(loop, bound - limits.buffers, limits.buffers)
         if (
-            len(loop.phase.inputs) + len(whole) + len(lengths) > limits.buffers
+            packed is None
             or sum(lengths.values()) > LARGEST_RECORD
             or groups is None
             or any(self._longest(w) > LONGEST for w in (*before, *work))
         ):
             return None
         return Tiling(
-            loop, self.rows, self.width, groups, before, work, rooms, room_types, records, lengths
-        )
+            loop, self.rows, self.width, groups, before, work,
+            rooms, room_types, records, lengths, packed,
+        )  # fmt: skip
 
     def _groups(self, most: int, turns: int) -> int | None:
         """The workgroups, `most` at most; None: invocations would have too many turns of loops."""
