@@ -1,10 +1,13 @@
 """`allumette conform`: exit codes, reports, known failures, and the counts that hide nothing."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -46,14 +49,52 @@ PLUGIN = """
 """
 
 
+SLOW = """
+import time
+from pathlib import Path
+from allumette_core.backend.hooks import hookimpl
+from allumette_core.backend.reference import NumpyBackend
+from allumette_core.backend.spec import BackendInfo
+
+
+class Slow(NumpyBackend):
+    info = BackendInfo("slow")
+
+    def devices(self):
+        return ("slow",)
+
+    def to_host(self, buffer):
+        time.sleep(0.02)
+        Path(__file__).with_name("begun").touch()
+        return super().to_host(buffer)
+
+
+@hookimpl
+def allumette_backend():
+    return Slow.info
+
+
+@hookimpl
+def allumette_open(name):
+    return Slow()
+"""
+
+
+def entered(path: Path, name: str, module: str) -> Path:
+    """A site directory of a distribution whose `module` is the backend `name`."""
+    info = path / f"{module}-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: 1\n"
+    )
+    (info / "entry_points.txt").write_text(f"[allumette.backends.v1]\n{name} = {module}\n")
+    return path
+
+
 def installed(path: Path, known: dict[str, str]) -> Path:
     """A site directory with a backend that fails one check."""
     (path / "known_plugin.py").write_text(textwrap.dedent(PLUGIN).format(known=known))
-    info = path / "known_plugin-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: known-plugin\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[allumette.backends.v1]\nknown = known_plugin\n")
-    return path
+    return entered(path, "known", "known_plugin")
 
 
 def test_level_0_of_numpy_passes_and_reports(tmp_path: Path) -> None:
@@ -105,10 +146,7 @@ def test_known_failures(known: dict[str, str], code: int, told: str, tmp_path: P
 def test_all_is_every_backend_that_is_there_whatever_else_is_broken(tmp_path: Path) -> None:
     site = installed(tmp_path, {"L0-devices": "see https://example.org/1"})
     (site / "bad_plugin.py").write_text("raise ImportError('a library is missing')\n")
-    info = site / "bad_plugin-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-plugin\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[allumette.backends.v1]\nbad = bad_plugin\n")
+    entered(site, "bad", "bad_plugin")
     done = conform(
         *("all", "--level", "L0", "-k", "devices or copies", "--report", str(tmp_path / "out")),
         path=site,
@@ -121,6 +159,79 @@ def test_all_is_every_backend_that_is_there_whatever_else_is_broken(tmp_path: Pa
     page = (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")
     assert "Conformance of " in page
     assert 'href="known/report.html"' in page
+
+
+def test_several_backends_are_shown_in_the_order_of_their_names(tmp_path: Path) -> None:
+    """Whichever ends first; and what an earlier run has left is not taken for theirs."""
+    for name in ("slow", "numpy", "nonsense"):
+        (tmp_path / "out" / name).mkdir(parents=True)
+        (tmp_path / "out" / name / "report.json").write_text("not even JSON")
+        (tmp_path / "out" / name / "repro-L9-gone.py").write_text("")
+    (tmp_path / "slow_plugin.py").write_text(SLOW)
+    done = conform(
+        *("slow", "numpy", "nonsense", "--level", "L0", "-k", "devices or copies"),
+        *("--report", str(tmp_path / "out")),
+        path=entered(tmp_path, "slow", "slow_plugin"),
+    )
+    assert done.returncode == 4, done.stdout + done.stderr
+    shown = re.findall(
+        r"^=+ conformance of (\w+) =+$|^Exit: (unavailable)", done.stdout, re.MULTILINE
+    )
+    assert shown == [("slow", ""), ("numpy", ""), ("", "unavailable")]
+    assert re.search(r"^nonsense +exit 4  not available$", done.stdout, re.MULTILINE)
+    assert not list((tmp_path / "out").glob("*/repro-*"))
+
+
+@pytest.mark.parametrize("names", [["slow"], ["slow", "numpy"]])
+@pytest.mark.parametrize("told", ["the terminal", "the command alone"])
+def test_ctrl_c_leaves_a_report_and_no_traceback(
+    names: list[str], told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "slow_plugin.py").write_text(SLOW)
+    environment = {"PYTHONPATH": str(entered(tmp_path, "slow", "slow_plugin")), "PATH": ""}
+    command = [sys.executable, "-m", "allumette_core", "conform", *names, "--report", "out"]
+    running = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while not (tmp_path / "begun").exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    (os.killpg if told == "the terminal" else os.kill)(running.pid, signal.SIGINT)
+    printed, _ = running.communicate(timeout=60)
+    assert running.returncode == 130, printed
+    assert "Traceback" not in printed
+    assert printed.rstrip().endswith("interrupted")
+    found = json.loads((tmp_path / "out" / "slow" / "report.json").read_text())
+    assert found["exit_code"] == 1
+    assert found["headline"] in printed
+    assert 0 < found["counts"]["executed"] < found["counts"]["total"]
+
+
+def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
+    """At once where it is plain, else with the headline, and never by a traceback."""
+    (tmp_path / "file").write_text("")
+    done = conform("numpy", "--level", "L0", "--report", str(tmp_path / "file" / "below"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: {tmp_path / 'file' / 'below' / 'numpy'}: Not a directory\n"
+    program = f"{sys.executable} -m allumette_core conform numpy --level L0 --report {tmp_path}"
+    full = subprocess.run(
+        ["sh", "-c", f"ulimit -f 16; exec {program}"], capture_output=True, text=True, check=False
+    )
+    assert full.returncode == 1
+    assert "unexplained 0" in full.stdout
+    assert "error: the report could not be written: File too large" in full.stdout
+    assert "Traceback" not in full.stdout + full.stderr
+    assert not (tmp_path / "numpy" / "report.json").exists()
+
+
+def test_a_name_is_not_a_path(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text("of something else")
+    done = conform("../elsewhere", "--report", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert "no backend has the name '../elsewhere'" in done.stderr
+    assert (tmp_path / "report.json").exists()
 
 
 def test_the_command_is_pytest_with_the_plugin(tmp_path: Path) -> None:

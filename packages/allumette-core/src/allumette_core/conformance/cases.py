@@ -66,7 +66,7 @@ def _unary(primitive: Primitive, dtype: DType, source: Source) -> Iterator[Case]
         pool = pool if source.capabilities.nan_inf else pool[np.isfinite(pool)]
     pool = domain(primitive, pool)
     yield Case(primitive, (pool,))
-    for shape in source.shapes():
+    for shape in source.some(source.shapes(), dtype):
         yield Case(primitive, (values.filled(pool, shape, source.rng),))
 
 
@@ -86,7 +86,7 @@ def _binary(primitive: Primitive, dtype: DType, source: Source) -> Iterator[Case
         counts = np.array([0, 1, 2, bits - 1, bits, bits + 1, 100], dtype)
     yield Case(primitive, values.pairs(pool, counts))
     every = _BROADCASTS if source.full else _BROADCASTS[2:12]
-    for shape, other in every:
+    for shape, other in source.some(every, dtype):
         large = max(int(np.prod(shape)), int(np.prod(other))) > 10_000
         if large and dtype.name not in {"float32", "int32", "bool"}:
             continue
@@ -95,8 +95,13 @@ def _binary(primitive: Primitive, dtype: DType, source: Source) -> Iterator[Case
         yield Case(primitive, (left, right))
 
 
+_CHOICES: tuple[tuple[Shape, ...], ...] = (
+    ((33,),) * 3, ((3, 1), (5,), (3, 5)), ((), (4,), (4,)), ((2, 3, 4), (), (3, 1)),
+)  # fmt: skip
+
+
 def _where(primitive: Primitive, dtype: DType, source: Source) -> Iterator[Case]:
-    for shapes in (((33,),) * 3, ((3, 1), (5,), (3, 5)), ((), (4,), (4,)), ((2, 3, 4), (), (3, 1))):
+    for shapes in source.some(_CHOICES, dtype):
         condition = values.ordinary(np.dtype("bool"), shapes[0], source.rng)
         a, b = (values.filled(source.hot(dtype), s, source.rng) for s in shapes[1:])
         yield Case(primitive, (condition, a, b))
@@ -106,6 +111,7 @@ def _cast(primitive: Primitive, dtype: DType, source: Source) -> Iterator[Case]:
     pool = np.concatenate([source.hot(dtype), _beyond_integers(dtype, source)])
     for target in source.dtypes():
         yield Case(primitive, (pool,), (target,))
+    for target in source.some(source.dtypes(), dtype):
         yield Case(primitive, (values.ordinary(dtype, (3, 5), source.rng),), (target,))
 
 
@@ -135,7 +141,7 @@ def _tagged(primitive: Primitive, dtype: DType, source: Source) -> Iterator[Case
 def _general(primitive: Primitive, dtype: DType, source: Source) -> Iterator[Case]:
     """By the table of arguments, with values that suit the kind."""
     large = dtype.name in {"float32", "int32"} and source.full
-    for shapes, params in arguments.ARGUMENTS[primitive.name]:
+    for shapes, params in source.some(arguments.ARGUMENTS[primitive.name], dtype):
         if max(map(np.prod, shapes), default=0) > 5_000 and not large:
             continue
         yield Case(primitive, _operands(primitive, dtype, shapes, source), params)
@@ -202,7 +208,7 @@ def _special_dot(primitive: Primitive, dtype: DType, source: Source) -> Iterator
 def _indexed(primitive: Primitive, dtype: DType, source: Source) -> Iterator[Case]:
     """Gather and scatter: every index dtype; out of bounds, repeated, and many at once."""
     names = ("int32", "int64", "uint8", "int8", "uint32") if source.full else ("int32", "int64")
-    for x_shape, index_shape, axis in arguments.INDEXED:
+    for x_shape, index_shape, axis in source.some(arguments.INDEXED, dtype):
         for name in names if x_shape == (5,) else names[:1]:
             size = x_shape[axis]
             low = -2 if name.startswith("i") else 0
@@ -228,7 +234,7 @@ def _at(
 def _full(primitive: Primitive, dtype: DType, source: Source) -> Iterator[Case]:
     for value in source.hot(dtype).tolist():
         yield Case(primitive, (), ((3,), value, dtype))
-    for shape in source.shapes():
+    for shape in source.some(source.shapes(), dtype):
         yield Case(primitive, (), (shape, dtype.type(1).item(), dtype))
 
 

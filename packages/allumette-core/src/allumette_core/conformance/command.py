@@ -1,7 +1,6 @@
 """The commands `allumette conform` and `allumette new-backend`."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -12,11 +11,10 @@ from typing import Any
 import click
 
 from ..errors import AllumetteError
+from .processes import run_suites
 
 PASSED, FAILED, NOTHING_EXECUTED, UNAVAILABLE = 0, 1, 3, 4
 _BY_WEIGHT = (PASSED, NOTHING_EXECUTED, UNAVAILABLE, FAILED)
-_SUITE = "allumette_core.conformance.suite"
-_INI = Path(__file__).parent / "suite" / "conform.ini"
 
 
 @click.command()
@@ -42,13 +40,17 @@ def conform(
     available.
     """
     _need_extra()
+    from .report import made_ready
+
     options = [f"--allumette-level={level}", f"--allumette-seed={seed}"]
     options += [] if quick else ["--allumette-full"]
     options += ["-k", expression] if expression else []
     with tempfile.TemporaryDirectory() as scratch:
         chosen = _expanded(names)
         directory = (report or Path(scratch)).resolve()
-        codes = {name: run_suite(name, options, directory / name) for name in chosen}
+        for name in chosen:
+            made_ready(directory / name)
+        codes = run_suites(chosen, options, directory)
         if len(codes) > 1:
             _compare(codes, directory)
     ctx.exit(next((c for c in codes.values() if c not in _BY_WEIGHT), _worst(codes)))
@@ -69,6 +71,9 @@ def _need_extra() -> None:
 
 def _expanded(names: tuple[str, ...]) -> list[str]:
     """`names`, each once, with `all` as what is installed."""
+    for name in names:
+        if Path(name).name != name:  # a folder of the report has this name
+            raise click.BadParameter(f"no backend has the name {name!r}", param_hint="NAME")
     if "all" not in names:
         return list(dict.fromkeys(names))
     from ..backend.registry import backends
@@ -78,20 +83,6 @@ def _expanded(names: tuple[str, ...]) -> list[str]:
         if not status.usable:
             click.echo(f"left out: {status.explain()}", err=True)
     return list(dict.fromkeys([*(n for n in names if n != "all"), *(s.name for s in found)]))
-
-
-def run_suite(name: str, options: list[str], directory: Path) -> int:
-    """The suite in a process of this interpreter; its exit code."""
-    directory.mkdir(parents=True, exist_ok=True)
-    command = [
-        *(sys.executable, "-m", "pytest", "-q", "-c", str(_INI), f"--rootdir={directory}"),
-        *("-p", "allumette_core.conformance.plugin", "--pyargs", _SUITE),
-        *(f"--allumette-backend={name}", f"--allumette-report={directory}"),
-        *(f"--junitxml={directory / 'junit.xml'}", *options),
-    ]
-    # Options meant for another test suite have no business here.
-    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"}
-    return subprocess.run(command, env=environment, check=False).returncode
 
 
 def _compare(codes: dict[str, int], directory: Path) -> None:
@@ -107,7 +98,10 @@ def _compare(codes: dict[str, int], directory: Path) -> None:
         reports[name] = data
         told = data["headline"] if data else "not available" if code == UNAVAILABLE else "no report"
         click.echo(f"{name:{width}}  exit {code}  {told}")
-    (directory / "comparison.html").write_text(comparison(reports), encoding="utf-8")
+    try:
+        (directory / "comparison.html").write_text(comparison(reports), encoding="utf-8")
+    except OSError as error:
+        raise AllumetteError(f"the report could not be written: {error.strerror}") from error
 
 
 @click.command("new-backend")

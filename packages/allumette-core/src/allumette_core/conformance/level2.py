@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..dtypes import DType, float32, int32
-from ..primitives import Primitive
+from ..primitives import Kind, Primitive
 from . import values
 from .case import Case, View
 from .cases import TRIED, cases, takes
@@ -44,15 +44,21 @@ def _check(primitive: Primitive, dtype: DType, layout: str, rearrange: Rearrange
     def body(subject: Subject) -> Measure:
         drawn = cases(primitive, dtype, source(subject, primitive, dtype))
         wanted = [c for c in drawn if 0 < max(x.size for x in c.arrays) <= 5_000]
-        # A few that differ in shape; all of them in a full run.
-        step = 1 if subject.full else max(1, len(wanted) // 4)
-        chosen = wanted[::step]
-        if layout.startswith("view"):
-            chosen += [replace(case, repeats=True) for case in most_axes(chosen)]
+        chosen = _chosen(primitive, wanted, subject.full)
+        again = layout.startswith("view")
+        chosen += [replace(case, repeats=again) for case in most_axes(wanted)]
         return run_cases(subject, map(rearrange, chosen))
 
     name = f"{primitive.name}-{layout}"
     return Check(2, name, body, primitive.name, dtype.name, (dtype.name,))
+
+
+def _chosen(primitive: Primitive, cases: list[Case], full: bool) -> list[Case]:
+    """All in a full run, else a few that differ in shape; none where elements do not meet, since
+    one with many axes is tried beside these."""
+    if full:
+        return list(cases)
+    return [] if primitive.kind is Kind.ELEMENTWISE else cases[:: max(1, len(cases) // 4)]
 
 
 def _on_host(layout: str) -> Rearranged:

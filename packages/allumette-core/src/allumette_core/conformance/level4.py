@@ -55,7 +55,7 @@ def _search(way: str, most: int, part: int, subject: Subject) -> None:
 
     @seed(subject.seed * 1000 + part)
     @settings(
-        max_examples=60 if subject.full else 12,
+        max_examples=60 if subject.full else 8,
         phases=(Phase.generate, Phase.shrink),
         database=None,
         deadline=None,

@@ -1,7 +1,7 @@
 """The pytest plugin of the kit: `-p allumette_core.conformance.plugin --allumette-backend=NAME`."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 import pytest
@@ -102,20 +102,27 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     run.selected = [item.callspec.id for item in session.items if hasattr(item, "callspec")]
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_sessionfinish(
+    session: pytest.Session, exitstatus: int
+) -> Generator[None, object, object]:
     """Write the reports, and exit as the kit promises."""
     if _KEY not in session.config.stash or session.config.option.collectonly:
-        return
+        return (yield)
     run = session.config.stash[_KEY].run
-    run.seconds = time.time() - run.started
-    directory = session.config.getoption("--allumette-report")
-    if directory:
-        report.write(run, Path(directory))
+    result = None
+    try:
+        result = yield  # in which pytest writes its own
+        run.seconds = time.time() - run.started
+        if directory := session.config.getoption("--allumette-report"):
+            report.write(run, Path(directory))
+    except OSError as error:  # a full disk; what was found is told all the same
+        run.unwritten = error.strerror or str(error)
     if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or not run.selected:
         session.exitstatus = run.exit_code()
     elif exitstatus == pytest.ExitCode.INTERNAL_ERROR:  # 3, which means something else here
         session.exitstatus = FAILED
+    return result
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

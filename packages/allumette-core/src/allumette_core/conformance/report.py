@@ -1,6 +1,8 @@
 """What a run found: as JSON (a versioned schema), a page, a badge, and a headline."""
 
+import errno
 import json
+import os
 import platform
 import time
 from collections import Counter
@@ -28,6 +30,8 @@ class Run:
     deselected: int = 0
     started: float = field(default_factory=time.time)
     seconds: float = 0.0
+    unwritten: str = ""
+    """Why the reports could not be written."""
 
     def title(self) -> str:
         """The backend, and how it was tested."""
@@ -75,7 +79,7 @@ class Run:
         counts = self.counts()
         if not counts["executed"]:
             return 3
-        return 1 if counts["failed"] or counts["unexplained"] else 0
+        return 1 if counts["failed"] or counts["unexplained"] or self.unwritten else 0
 
 
 def summary(run: Run) -> list[str]:
@@ -84,7 +88,9 @@ def summary(run: Run) -> list[str]:
     lines += [f"  not declared: {gap} ({n} checks)" for gap, n in sorted(run.gaps().items())]
     noted = Counter(o.note for o in run.outcomes if o.note and o.state in ("passed", "skipped"))
     lines += [f"  {note}: {n} checks" for note, n in noted.items()]
-    return lines
+    return lines + [f"error: the report could not be written: {run.unwritten}"] * bool(
+        run.unwritten
+    )
 
 
 def as_json(run: Run) -> dict[str, Any]:
@@ -148,11 +154,32 @@ def write(run: Run, directory: Path) -> None:
 
     directory.mkdir(parents=True, exist_ok=True)
     data = as_json(run)
-    text = json.dumps(data, indent=1, allow_nan=False)
-    (directory / "report.json").write_text(text, encoding="utf-8")
-    (directory / "report.html").write_text(page(data), encoding="utf-8")
-    (directory / "badge.md").write_text(badge(data), encoding="utf-8")
+    _put(directory / "report.json", json.dumps(data, indent=1, allow_nan=False))
+    _put(directory / "report.html", page(data))
+    _put(directory / "badge.md", badge(data))
     for outcome in run.outcomes:
         if outcome.failed and outcome.repro:
-            path = directory / f"repro-{outcome.check.id}.py"
-            path.write_text(outcome.repro, encoding="utf-8")
+            _put(directory / f"repro-{outcome.check.id}.py", outcome.repro)
+
+
+def _put(path: Path, text: str) -> None:
+    """All of `text`, or no file."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def made_ready(directory: Path) -> None:
+    """A folder for the files of `write`, without those of another run.
+
+    Raises:
+        OSError: it cannot be written, which is better known before the checks than after them.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    if not os.access(directory, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
+    for pattern in ("report.*", "badge.md", "junit.xml", "repro-*.py"):
+        for path in directory.glob(pattern):
+            path.unlink()
