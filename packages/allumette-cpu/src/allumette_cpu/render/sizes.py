@@ -24,6 +24,8 @@ SMALL_MATRIX = 1 << 12  # elements that stay in the first-level cache
 HUGE_MATRIX = 1 << 20  # ... that is packed for every block
 PRODUCT_ROWS = 128, 512  # at least, of a product with a matrix between these two; with a huge one
 FLOPS, BYTES = 80.0, 30.0  # a nanosecond of one core: roughly, to compare with
+SCATTERED = 2.0  # nanoseconds an element that is added where an index says
+ADDED_UP = 5  # bytes of accumulators a nanosecond that are cleared, and added to those of the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ def _rows(loop: Loop, work: int, folds: dict[int, FoldSize], fold_bytes: int) ->
     least = _least_rows(loop)
     room = max(1 << fitting.bit_length() - 1, least)
     most = max(MIN_BLOCKS, min(MAX_BLOCKS, FOLD_BYTES // max(fold_bytes, 1)))
-    wanted = min(most, max(1, work // BLOCK_WORK), max(1, total // least))
+    worth = min(work // BLOCK_WORK, work * ADDED_UP // max(fold_bytes, 1))
+    wanted = min(most, max(1, worth), max(1, total // least))
     wanted = 1 << wanted.bit_length() - 1  # a power of two: threads have equal shares
     share = -(-total // wanted)
     chunk = min(room, _rounded(-(-share // -(-share // room))))
@@ -208,7 +211,9 @@ def _work(loop: Loop) -> int:
     total = 0.0
     for s in loop.statements:
         if isinstance(s, Nest):
-            total += prod(s.shape) * (len(loop.body(s)) + 2) / BYTES
+            scattered = any(store.extra is not None for store in s.stores)
+            each = (len(loop.body(s)) + 2) / BYTES + SCATTERED * scattered
+            total += prod(s.shape) * each
         else:
             sizes = prod(d.size for d in s.dims)
             moves = any(d.rows for d in s.dims)
