@@ -7,9 +7,11 @@ import allumette_core as al
 import numpy as np
 import pytest
 from allumette_core.compiler.expand import expand
+from allumette_core.compiler.fusion import fuse
 from allumette_core.compiler.lowering import renders
 from allumette_core.compiler.program import Program, build
 from allumette_core.compiler.rows import Phase
+from allumette_core.compiler.schedule import Contract
 from allumette_core.compiler.simplify import simplify
 from allumette_core.compiler.stream import stream
 from allumette_core.expr import placeholder
@@ -127,3 +129,13 @@ def test_of_equal_classes_the_one_with_the_least_beside_its_rows_is_taken() -> N
     assert moving(phase)[0]  # rows of the result, not the terms of all its sums
     (phase, *_) = phases(al.conv, (40, 16, 20, 20), (40, 16, 3, 3))
     assert moving(phase) == (True, False, True)  # of the images, not of the filters
+
+
+def test_windows_are_by_column_only_where_there_is_more_to_do_than_products() -> None:
+    shapes = (128, 6, 12, 12), (16, 6, 5, 5)
+    (phase,) = phases(al.conv, *shapes)
+    assert not phase.by_column
+    assert [type(s) for s in fuse(phase).statements] == [Contract]  # nothing is copied
+    assert phases(lambda x, w: al.max_pool(al.conv(x, w), 2), *shapes)[0].by_column
+    gradient = phases(lambda x, w: al.grad(lambda w: al.conv(x, w).sum())(w), *shapes)
+    assert gradient[0].by_column

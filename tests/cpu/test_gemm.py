@@ -195,7 +195,7 @@ def near(got: Array, wanted: Array, k: int) -> None:
 @pytest.mark.parametrize(
     ("m", "channels", "size", "window", "spare"),
     [(6, 1, 28, 5, 0), (16, 6, 12, 5, 3), (3, 2, 5, 2, 1), (1, 1, 4, 4, 0), (150, 3, 21, 3, 0),
-     (8, 40, 18, 3, 2)],
+     (8, 40, 18, 3, 2), (5, 2, 33, 3, 4), (9, 1, 12, 3, 0), (2, 1, 19, 3, 1)],
 )  # fmt: skip
 def test_columns_in_runs_are_windows_over_an_image(
     narrow: Any, m: int, channels: int, size: int, window: int, spare: int, accumulate: int

@@ -176,3 +176,19 @@ def test_columns_of_a_chunk_are_put_in_order_where_rows_run_together() -> None:
 
     rows = 3000
     agree(step, normal(rows, 8), normal(8, 5), normal(rows * 8))
+
+
+PERMUTED: dict[str, Callable[..., Any]] = {
+    "alone": lambda x, w: al.einsum("bik,kj->jbi", x, w),
+    "batched": lambda x, w: al.einsum("bik,kj->bji", x, w),
+    "also read": lambda x, w: (y := al.einsum("bik,kj->jbi", x, w), al.exp(y).sum(axis=1)),
+    "also read before": lambda x, w: (y := x @ w, al.permute_dims(y, (2, 0, 1)))[1] + 0.0 * y.sum(),
+    "twice": lambda x, w: [al.permute_dims(x @ w, axes) for axes in ((1, 0, 2), (2, 1, 0))],
+    "summed": lambda x, w: al.permute_dims(al.einsum("bik,bij->kj", x, x @ w), (1, 0)),
+}
+
+
+@pytest.mark.parametrize("rows", [1, 7, 300])
+@pytest.mark.parametrize("name", PERMUTED)
+def test_a_product_is_written_where_its_axes_are_wanted(name: str, rows: int) -> None:
+    agree(PERMUTED[name], normal(rows, 12, 20), normal(20, 9, seed=1))

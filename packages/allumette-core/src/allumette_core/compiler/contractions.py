@@ -107,23 +107,40 @@ def contract(fusion: "Fusion", value: int, instruction: Instruction) -> Contract
     lhs, rhs = (fusion.access(i) for i in instruction.inputs)
     flow = fusion.phase.flow(value)
     rows_of = (flow.out, *flow.ins) if flow else (None, None, None)
-    out = Access(value, fusion.claim(value, _order(lhs, rhs, rows_of[0], instruction.params)))
-    accumulate = fusion.phase.folds(value)
+    if (output := fusion.permuted_output(value)) is not None:
+        found, loops = _best(fusion, (lhs, rhs), output, rows_of, instruction.params)
+        if loops == 1:
+            fusion.claim(output.value)
+            fusion.term_of[value] = fusion.load(output.value, output.layout)
+            return found
+    order = _order(lhs, rhs, rows_of[0], instruction.params)
+    out = Access(value, fusion.claim(value, order))
+    return _best(fusion, (lhs, rhs), out, rows_of, instruction.params)[0]
+
+
+def _best(
+    fusion: "Fusion",
+    operands: tuple[Access, Access],
+    out: Access,
+    rows_of: tuple[int | None, ...],
+    params: Params,
+) -> tuple[Contract, int]:
+    """The product that is written to `out`, with as few loops around it as can be."""
     best: Contract | None = None
     least = 0
     # Operands are copied only if that makes one product of many: the left, the right, both.
     for copied in ((), (1,), (0,), (0, 1)):
-        sides = [lhs, rhs]
+        sides = list(operands)
         for side in copied:
-            axes = instruction.params[2 + side], instruction.params[side]
-            sides[side] = _ordered(fusion, (lhs, rhs)[side], rows_of[1 + side], *axes)
+            axes = params[2 + side], params[side]
+            sides[side] = _ordered(fusion, operands[side], rows_of[1 + side], *axes)
         layouts = (sides[0].layout, sides[1].layout, out.layout)
-        groups = _groups(*layouts, instruction.params, rows_of)
+        groups = _groups(*layouts, params, rows_of)
         merged = [_merged(d, fusion.phase.rows) for d in groups]
         offsets = (layouts[0].offset, layouts[1].offset, layouts[2].offset)
-        plain = Contract(
-            value, sides[0].value, sides[1].value, offsets, (), _ONE, _ONE, _ONE, accumulate
-        )
+        values = out.value, sides[0].value, sides[1].value
+        accumulate = fusion.phase.folds(out.value)
+        plain = Contract(*values, offsets, (), _ONE, _ONE, _ONE, accumulate)
         for found in _products(plain, merged):
             loops = prod(dim.size for dim in found.batch[len(merged[0]) :] if not dim.rows)
             if best is None or loops < least:
@@ -131,7 +148,7 @@ def contract(fusion: "Fusion", value: int, instruction: Instruction) -> Contract
         if least == 1:
             break
     assert best is not None
-    return best
+    return best, least
 
 
 _ONE = Dim(1, 0, 0, 0)

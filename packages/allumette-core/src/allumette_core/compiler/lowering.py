@@ -167,7 +167,8 @@ def _scatter(fusion: "Fusion", value: int, instruction: Instruction) -> None:
 
 
 def _contract(fusion: "Fusion", value: int, instruction: Instruction) -> None:
-    fusion.add(contract(fusion, value, instruction), value)
+    product = contract(fusion, value, instruction)
+    fusion.add(product, product.out)
 
 
 RULES: dict[Primitive, Callable[["Fusion", int, Instruction], None]] = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import primitives as P
 from ..primitives import Kind
-from .flows import Flow
+from .flows import Flow, is_free
 from .program import Aval, Instruction, Program
 
 if TYPE_CHECKING:
@@ -72,9 +72,21 @@ class Phase:
         return max((prod(a.shape) * a.dtype.itemsize for a in avals), default=0) // self.rows
 
     def _slides(self) -> bool:
-        """Whether windows slide over something that moves with the rows."""
-        steps = zip(self.program.instructions, self.flows, strict=True)
-        return any(i.primitive is P.windows and f and f.ins[0] is not None for i, f in steps)
+        """Whether windows slide over what moves with the rows, and are read by more than products
+        of these, which read them as well by row."""
+        windows: set[int] = set()
+        for position, (instruction, flow) in enumerate(
+            zip(self.program.instructions, self.flows, strict=True)
+        ):
+            moves = flow is not None and any(axis is not None for axis in flow.ins)
+            if instruction.primitive is P.windows and moves:
+                windows.add(position + self.program.num_inputs)
+            elif not windows.isdisjoint(instruction.inputs):
+                if is_free(instruction):
+                    windows.add(position + self.program.num_inputs)
+                elif instruction.primitive is not P.dot_general or (flow and flow.out is None):
+                    return True
+        return False
 
 
 Key = tuple[int, int | None]

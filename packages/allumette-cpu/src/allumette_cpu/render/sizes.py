@@ -25,7 +25,7 @@ HUGE_MATRIX = 1 << 20  # ... that is packed for every block
 PRODUCT_ROWS = 128, 512  # at least, of a product with a matrix between these two; with a huge one
 FLOPS, BYTES = 80.0, 30.0  # a nanosecond of one core: roughly, to compare with
 SCATTERED = 2.0  # nanoseconds an element that is added where an index says
-ADDED_UP = 5  # bytes of accumulators a nanosecond that are cleared, and added to those of the others
+ADDED_UP = 5  # bytes of accumulators a nanosecond, cleared and added to those of other blocks
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ Where rows and vectors of B begin is in tables, so that windows that slide over 
 matrix as they are (Matthews, "High-performance tensor contraction without transposition", 2018).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -30,6 +30,16 @@ class Runs(NamedTuple):
     length: Value
     b: Value
     c: Value
+
+
+class Piece(NamedTuple):
+    """Lanes of a vector of columns that are together: where it would begin in B and in C, and which
+    lanes they are; without a mask, all of them."""
+
+    b: Value
+    c: Value
+    count: Value = None
+    mask: Value = None
 
 
 class Outer(Packing):
@@ -66,19 +76,17 @@ class Outer(Packing):
         sums = {at: b.alloca(self.vector) for at in grid}
         for slot in sums.values():
             b.store(self.zero(), slot)
-        along_b, along_c, lanes = self.vectors_of(terms, columns, vectors)
-        full = 0 if self.scattered else vectors - 1  # vectors of which all lanes are columns
-        places = {(i, j): self.at(c, b.mul(c_rs, I64(i)), along_c[j]) for i, j in grid}
-        for place in places.values():
-            self.prefetch(place)
+        columns_of = self.vectors_of(terms, columns, vectors)
+        starts_c = [self.at(c, b.mul(c_rs, I64(i))) for i in range(rows)]
+        for i, j in grid:
+            self.prefetch(self.at(starts_c[i], columns_of[j][0].c))
         down_a = [I64(0), a_rs, b.mul(a_rs, I64(2)), self.opaque(b.mul(a_rs, I64(3)))]
 
-        def multiply(pointers: list[Value], masks: list[Value | None]) -> None:
+        def multiply(pointers: list[Value], all_lanes: bool) -> None:
             row, *groups = pointers
             if by_table:
                 row = self.at(b_, b.load(row, typ=I64))
-            where = [self.at(row, offset) for offset in along_b]
-            right = [self.load(*x) for x in zip(where, masks, strict=True)]
+            right = [self.gathered(row, "b", pieces, all_lanes) for pieces in columns_of]
             for i in range(rows):
                 element = b.load(self.at(groups[i // GROUP], down_a[i % GROUP]), typ=self.kind)
                 x = self.splat(element, self.vector)
@@ -89,21 +97,18 @@ class Outer(Packing):
         first, step = (terms, I64(8 // self.size)) if by_table else (b_, b_rs)
         steps, pointers = [step] + [a_cs] * len(starts), [first, *starts]
         with self.walk(whole, pointers, steps) as now:
-            multiply(now, [None] * vectors)
-        masks: list[Value | None] = [None] * full + [self.mask(count) for count in lanes[full:]]
+            multiply(now, True)
         further = [self.at(x, b.mul(whole, step)) for x, step in zip(pointers, steps, strict=True)]
         with self.walk(b.sub(k, whole), further, steps) as now:
-            multiply(now, masks)
+            multiply(now, False)
         with b.if_then(accumulate):
-            for at in grid:
-                old = self.load(places[at], masks[at[1]])
-                b.store(b.fadd(old, b.load(sums[at], typ=self.vector)), sums[at])
-        for at in grid:
-            value = b.load(sums[at], typ=self.vector)
-            if at[1] < full:
-                b.store(value, places[at], align=self.size)
-            else:
-                self.store_first(value, places[at], lanes[at[1]])
+            for i, j in grid:
+                old = self.gathered(starts_c[i], "c", columns_of[j], False)
+                b.store(b.fadd(old, b.load(sums[i, j], typ=self.vector)), sums[i, j])
+        for i, j in grid:
+            value = b.load(sums[i, j], typ=self.vector)
+            for piece in columns_of[j]:
+                self.store_some(value, self.at(starts_c[i], piece.c), piece)
         b.ret_void()
         return made
 
@@ -111,13 +116,40 @@ class Outer(Packing):
     def further_kinds(self) -> list[Any]:
         return [PTR, PTR] if self.scattered else [I64, I64]
 
-    def vectors_of(self, first: Value, second: Value, count: int) -> Iterable[Sequence[Value]]:
-        """Where the vectors of a tile are in B and in C, how many of their lanes are columns."""
+    def vectors_of(self, first: Value, second: Value, count: int) -> list[list[Piece]]:
+        """The vectors of a tile."""
         if self.scattered:
-            return zip(*(self.column(second, I64(j)) for j in range(count)), strict=True)
-        along_b = [self.b.mul(first, I64(j)) for j in range(count)]
-        along_c = [I64(j * self.lanes) for j in range(count)]
-        return along_b, along_c, [I64(self.lanes)] * (count - 1) + [second]
+            return [self.pieces_of(second, I64(j)) for j in range(count)]
+        before = [Piece(self.b.mul(first, I64(j)), I64(j * self.lanes)) for j in range(count)]
+        return [[x] for x in before[:-1]] + [
+            [before[-1]._replace(count=second, mask=self.mask(second))]
+        ]
+
+    def pieces_of(self, columns: Value, number: Value) -> list[Piece]:
+        """A vector of columns that are those of two runs."""
+        b0, c0, b1, c1, split, live = self.column(columns, number)
+        first = Piece(b0, c0, split, self.mask(split))
+        if not self.masks:
+            return [first]
+        others = self.b.and_(self.mask(live), self.b.not_(first.mask))
+        return [first, Piece(b1, c1, None, others)]
+
+    def gathered(self, start: Value, side: str, pieces: list[Piece], all_lanes: bool) -> Value:
+        """A vector of B or of C; with `all_lanes` as if it were one piece without an end."""
+        if all_lanes:
+            return self.load(self.at(start, getattr(pieces[0], side)))
+        value = None
+        for piece in pieces:
+            value = self.load(self.at(start, getattr(piece, side)), piece.mask, value)
+        return value
+
+    def store_some(self, value: Value, place: Value, piece: Piece) -> None:
+        if piece.mask is None:
+            self.b.store(value, place, align=self.size)
+        elif self.masks:
+            self.store(value, place, piece.mask)
+        else:
+            self.store_first(value, place, piece.count)
 
     # ---- all tiles over one stretch of k ---------------------------------------------------------
 
@@ -174,6 +206,9 @@ class Outer(Packing):
         packs = I1(not self.masks) if self.scattered else self.is_packed(m, runs.length, b_cs)
         pack_a = b.and_(packs, b.icmp_signed("!=", a_cs, I64(1)))
         vectors = b.mul(runs.count, self.quotient(runs.length, lanes))
+        spans = self.spans(runs)
+        filled = self.quotient(b.mul(runs.count, runs.length), lanes)
+        vectors = b.select(spans, filled, vectors)
         usual = self.panel_vectors(m)
         packed_a = self.at(scratch, b.mul(I64(most), self.stream(I64(GEMM_DEPTH))))
         deepest = b.select(packs, I64(GEMM_DEPTH), I64(NEAR_DEPTH))
@@ -221,28 +256,42 @@ class Outer(Packing):
         with self.pieces(self.cut(k, most)) as (step, start, depth):
             yield start, depth, self.b.or_(adds, self.b.icmp_signed(">", step, I64(0)))
 
+    def spans(self, runs: Runs) -> Value:
+        """Whether vectors hold columns of two runs, where these are no multiples of vectors."""
+        b, lanes = self.b, I64(self.lanes)
+        long = b.icmp_signed(">=", runs.length, lanes)
+        half = b.icmp_signed("==", b.mul(runs.length, I64(2)), lanes)
+        return b.and_(I1(self.masks), b.or_(long, half))
+
     def fill_parts(self, parts: Value, runs: Runs, first: Value, count: Value) -> Value:
-        """The parts of `count` vectors from number `first` on; whether one is not full."""
+        """The parts of `count` vectors from number `first` on; whether one is not of one piece."""
         b, lanes, one = self.b, I64(self.lanes), I64(1)
-        each = self.quotient(runs.length, lanes)
-        starts = I1(0), b.udiv(first, each), b.mul(b.urem(first, each), lanes)
+        each, spans = self.quotient(runs.length, lanes), self.spans(runs)
+        alone = b.mul(b.udiv(first, each), runs.length), b.mul(b.urem(first, each), lanes)
+        begin = b.select(spans, b.mul(first, lanes), b.add(*alone))
+        starts = I1(0), b.udiv(begin, runs.length), b.urem(begin, runs.length)
         before = b.block
         with self.loop(count) as t:
             body = b.block
             b.position_at_start(t.parent)
             now = partial, run, start = b.phi(I1), b.phi(I64), b.phi(I64)
             b.position_at_end(body)
-            live = self.smaller(lanes, b.sub(runs.length, start))
-            begins = [b.add(self.offset(x, run), start) for x in (runs.b, runs.c)]
+            split = self.smaller(lanes, b.sub(runs.length, start))
+            after = b.add(run, one)
+            more = b.and_(spans, b.icmp_signed("<", after, runs.count))
+            left = b.select(more, b.sub(lanes, split), I64(0))
+            live = b.add(split, self.smaller(left, runs.length))
+            nearest = b.select(more, after, run)
             place = self.parts(parts, t)
-            for i, part in enumerate((*begins, live)):
+            begins = [b.add(self.offset(x, run), start) for x in (runs.b, runs.c)]
+            nexts = [b.sub(self.offset(x, nearest), split) for x in (runs.b, runs.c)]
+            for i, part in enumerate((*begins, *nexts, split, live)):
                 b.store(part, b.gep(place, [I64(i)], source_etype=I64))
-            further = b.add(start, lanes)
-            ended = b.icmp_signed(">=", further, runs.length)
+            further = b.add(start, live)
             following = (
-                b.or_(partial, b.icmp_signed("<", live, lanes)),
-                b.add(run, b.select(ended, one, I64(0))),
-                b.select(ended, I64(0), further),
+                b.or_(partial, b.icmp_signed("<", split, lanes)),
+                b.add(run, b.udiv(further, runs.length)),
+                b.urem(further, runs.length),
             )
             for phi, begin, then in zip(now, starts, following, strict=True):
                 phi.add_incoming(begin, before)

@@ -6,7 +6,9 @@ from llvmlite import ir
 
 from .vectors import I64, PTR, TALLEST, Code, Value
 
-PARTS = 3  # of a vector of columns: where it begins in B, in C, how many of its lanes are columns
+# Of a vector of columns: where it begins in B and in C; where it would begin for the lanes that
+# belong to the next run; how many lanes belong to the first, and how many to either.
+PARTS = 6
 
 
 class Packing(Code):
@@ -133,7 +135,7 @@ class Packing(Code):
         target, x, count, columns, depth, terms = made.args
         b, lanes, one = self.b, I64(self.lanes), I64(1)
         with self.loop(count) as v:
-            begin, _, live = self.column(columns, v)
+            begin, *_, live = self.column(columns, v)
             place, start = self.at(target, b.mul(v, self.stream(depth))), self.at(x, begin)
             with self.loop(depth) as p:
                 line = self.at(start, self.offset(terms, p))

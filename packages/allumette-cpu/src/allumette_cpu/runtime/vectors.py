@@ -184,11 +184,12 @@ class Code:
     def suffix(self) -> str:
         return f"v{self.lanes}{self.name}"
 
-    def load(self, pointer: Value, mask: Value | None = None) -> Value:
+    def load(self, pointer: Value, mask: Value | None = None, others: Value | None = None) -> Value:
+        """The lanes there that are in the mask, and `others` (0) for those that are not."""
         if mask is None:
             return self.b.load(pointer, align=self.size, typ=self.vector)
-        name = f"llvm.masked.load.{self.suffix()}.p0"
-        return self.call_vector(name, self.vector, pointer, I32(self.size), mask, self.zero())
+        name, rest = f"llvm.masked.load.{self.suffix()}.p0", others or self.zero()
+        return self.call_vector(name, self.vector, pointer, I32(self.size), mask, rest)
 
     def prefetch(self, pointer: Value) -> None:
         """Have the line of the cache at `pointer` at hand when it is to be written."""
@@ -212,13 +213,16 @@ class Code:
         # Fused where the processor does it in one instruction.
         return self.call_vector(f"llvm.fmuladd.{self.suffix()}", self.vector, x, y, z)
 
+    def store(self, value: Value, place: Value, mask: Value) -> None:
+        """Store the lanes in the mask."""
+        name = f"llvm.masked.store.{self.suffix()}.p0"
+        self.call_vector(name, ir.VoidType(), value, place, I32(self.size), mask)
+
     def store_first(self, value: Value, place: Value, count: Value) -> None:
         """Store the first `count` lanes: halves, where masked stores take long."""
         b, lanes = self.b, value.type.count
         if self.masks:
-            name = f"llvm.masked.store.{self.suffix()}.p0"
-            where = place, I32(self.size), self.mask(count)
-            self.call_vector(name, ir.VoidType(), value, *where)
+            self.store(value, place, self.mask(count))
             return
         with b.if_else(b.icmp_signed("==", count, I64(lanes))) as (all_, some):
             with all_:
