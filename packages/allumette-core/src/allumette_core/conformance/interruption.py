@@ -15,6 +15,11 @@ class _Interrupted(BaseException):
     """What Ctrl-C would be in the main thread."""
 
 
+# Where the interpreter looks for signals: on entering a function, and when a native one is back. At
+# other events, such as the call that gives back the lock of a `with`, Ctrl-C never comes.
+_SIGNALLED = frozenset({"call", "c_return"})
+
+
 def interrupted(subject: Subject) -> None:
     """A compilation or a run that is interrupted anywhere leaves the backend as it was."""
     events = _run_until(subject, 50, sys.maxsize)
@@ -44,14 +49,15 @@ def _within(seconds: float, work: Callable[[], list[list[Array]]]) -> list[list[
 
 
 def _run_until(subject: Subject, size: int, limit: int) -> int:
-    """Compile and run, interrupted at the `limit`-th call of a function; how many there were."""
+    """Compile and run, interrupted where Ctrl-C may be for the `limit`-th time; how often it may."""
     count = 0
 
-    def interrupt(*event: object) -> None:
+    def interrupt(frame: object, event: str, argument: object) -> None:
         nonlocal count
-        count += 1
-        if count == limit:
-            raise _Interrupted
+        if event in _SIGNALLED:
+            count += 1
+            if count == limit:
+                raise _Interrupted
 
     arrays = arrays_for(subject, size, size)
     before = sys.getprofile()
