@@ -52,6 +52,8 @@ class Job:
     kernel: Kernel
     limits: Limits
     temps: Temps
+    quads: frozenset[int] = frozenset()
+    """Values of which four elements at a time are loaded or stored."""
 
     @property
     def program(self) -> Program:
@@ -70,14 +72,19 @@ class Shader:
 
     # ---- buffers
 
-    def buffer(self, value: int) -> str | None:
-        """The binding of a value that is loaded; None: it is computed here."""
+    def element(self, value: int, index: Index) -> str | None:
+        """An element of a value that is in memory; None: it is computed here."""
         fusion = self.job.fusion
         if value in self.job.kernel.roots:
             return None
         if value >= fusion.base and value not in fusion.roots:
             return None
-        return self.bind(value, TYPES[self.job.program.avals[value].dtype.name].stored, False)
+        stored = TYPES[self.job.program.avals[value].dtype.name].stored
+        return self.loaded(value, stored, index.flat)
+
+    def loaded(self, value: int, stored: str, place: str) -> str:
+        """The element `place` of a buffer."""
+        return f"{self.bind(value, stored, False)}[{place}]"
 
     def bind(self, value: int, stored: str, written: bool) -> str:
         """The name under which buffer `value` is bound."""

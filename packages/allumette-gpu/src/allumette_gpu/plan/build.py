@@ -13,7 +13,8 @@ from ..kernels.dispatch import Dispatch, assemble, grouped
 from ..limits import Limits
 from ..wgsl.types import stored_bytes
 from .costs import operations
-from .fuse import fuse, in_place
+from .fuse import Fusion, Kernel, fuse, in_place
+from .quads import quads
 from .tiles import tiled
 
 _WRITERS: dict[str, Callable[[Job], list[Part]]] = {
@@ -61,7 +62,7 @@ def _built(program: Program, limits: Limits) -> Plan:
     found = [
         (dispatch, parts)
         for _, kernels in groupby(fusion.kernels, lambda kernel: kernel.level)
-        for parts in _level([Job(fusion, kernel, limits, temps) for kernel in kernels])
+        for parts in _level(_jobs(fusion, list(kernels), limits, temps))
         for dispatch in assemble(parts, limits)
     ]
     dispatches = [dispatch for dispatch, _ in found]
@@ -76,6 +77,13 @@ def _built(program: Program, limits: Limits) -> Plan:
     )
     outputs = tuple(fixed[v] for v in program.outputs)
     return Plan(program, steps, made, tuple(slot_sizes), outputs)
+
+
+def _jobs(fusion: Fusion, kernels: list[Kernel], limits: Limits, temps: Temps) -> list[Job]:
+    """The jobs of a level. A dispatch binds a value as elements or as quads of them: so all of the
+    kernels of a level have to take it alike."""
+    fours = quads(fusion, kernels)
+    return [Job(fusion, k, limits, temps, q) for k, q in zip(kernels, fours, strict=True)]
 
 
 def _level(jobs: list[Job]) -> Iterator[list[Part]]:

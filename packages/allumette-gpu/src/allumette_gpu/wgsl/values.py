@@ -22,8 +22,8 @@ from .writer import Index, Writer
 class Source(Protocol):
     """Where values are that are in memory."""
 
-    def buffer(self, value: int) -> str | None:
-        """The name of the buffer of `value`, None if it is computed where it is used."""
+    def element(self, value: int, index: Index) -> str | None:
+        """An element of `value` in memory, None if it is computed where it is used."""
 
 
 class Values:
@@ -42,9 +42,9 @@ class Values:
 
     def _made(self, value: int, index: Index, key: object) -> str:
         aval = self.program.avals[value]
-        name = self.source.buffer(value)
-        if name is not None:
-            return self.writer.let(loaded(f"{name}[{index.flat}]", aval.dtype), key)
+        stored = self.source.element(value, index)
+        if stored is not None:
+            return self.writer.let(loaded(stored, aval.dtype), key)
         instruction = self.program.instructions[value - self.program.num_inputs]
         if instruction.primitive.kind is Kind.ELEMENTWISE:
             return self._elementwise(value, instruction, index, key)
