@@ -17,6 +17,8 @@ COLUMN_PIECE = 512  # ... or by a thread, beside whose neighbours fold the next 
 MOST_PIECES = 1024
 BLOCK = 32  # elements that a thread folds one after another
 FEW_GROUPS = 256  # workgroups that do not fill a device
+SHARE = 16  # elements for each of the invocations that fold up a row together
+SOFTWARE_ROWS = 512  # so many are better folded alone on a processor, where waiting is dear
 
 
 Bounds = tuple[str, str, int, int]
@@ -128,14 +130,15 @@ class _Reduction:
             for k, fold in enumerate(self.folds):
                 writer.line(f"acc{k} = {fold.join(f'acc{k}', f'part{k}')};")
 
-    def _join_lanes(self, shader: Shader) -> None:
-        """Combine the accumulators of a workgroup in shared memory; lane 0 has the result."""
-        writer, width = shader.writer, self.job.limits.width
+    def _join_lanes(self, shader: Shader, lanes: int) -> None:
+        """Combine the accumulators of `lanes` neighbours in shared memory; the first of them has
+        the result."""
+        writer = shader.writer
         for k in range(len(self.folds)):
             writer.line(f"shared{k}[lane] = acc{k};")
         writer.line("workgroupBarrier();")
-        with writer.block(f"for (var half = {width // 2}u; half > 0u; half = half >> 1u) {{"):
-            with writer.block("if (lane < half) {"):
+        with writer.block(f"for (var half = {lanes // 2}u; half > 0u; half = half >> 1u) {{"):
+            with writer.block(f"if (lane % {lanes}u < half) {{"):
                 for k, fold in enumerate(self.folds):
                     joined = fold.join(f"shared{k}[lane]", f"shared{k}[lane + half]")
                     writer.line(f"shared{k}[lane] = {joined};")
@@ -159,20 +162,32 @@ class _Reduction:
 
     def _whole(self, shader: Shader, space: Space, read: Read) -> Part:
         width, count = self.job.limits.width, self.space.count
-        together = space.depth > ALONE and (space.rows or count < FEW_GROUPS)
-        if not together:
+        lanes = self._lanes(space)
+        if lanes == 1:
             shader.writer.line(f"let i = group * {width}u + lane;")
             shader.writer.line(f"if (i >= {count}u) {{ return; }}")
             self._fold(shader, space, "i", ("0u", f"{space.depth}u", 1, space.depth), read)
             self._finish(shader, [f"acc{k}" for k in range(len(self.folds))], "i")
             return shader.finish(-(-count // width), width)
         self._shared(shader)
-        bounds = "lane", f"{space.depth}u", width, space.depth // width
-        self._fold(shader, space, "group", bounds, read)
-        self._join_lanes(shader)
-        with shader.writer.block("if (lane == 0u) {"):
-            self._finish(shader, [f"shared{k}[0]" for k in range(len(self.folds))], "group")
-        return shader.finish(count, width)
+        each = width // lanes  # results of a workgroup
+        shader.writer.line(f"let i = group * {each}u + lane / {lanes}u;")
+        shader.writer.line(f"let near = min(i, {count - 1}u);")  # all have to wait for one another
+        bounds = f"lane % {lanes}u", f"{space.depth}u", lanes, space.depth // lanes
+        self._fold(shader, space, "near", bounds, read)
+        self._join_lanes(shader, lanes)
+        with shader.writer.block(f"if (lane % {lanes}u == 0u && i < {count}u) {{"):
+            self._finish(shader, [f"shared{k}[lane]" for k in range(len(self.folds))], "i")
+        return shader.finish(-(-count // each), width)
+
+    def _lanes(self, space: Space) -> int:
+        """The invocations, a power of two, that fold up one result together."""
+        width, count, depth = self.job.limits.width, self.space.count, space.depth
+        if depth <= ALONE or not (space.rows or count < FEW_GROUPS):
+            return 1
+        if self.job.limits.software:
+            return 1 if count >= SOFTWARE_ROWS else width
+        return min(width, 1 << (depth // SHARE - 1).bit_length())
 
     def partial(self) -> Part:
         """The results of each piece, side by side in a buffer [piece, result]."""
@@ -196,7 +211,7 @@ class _Reduction:
             bounds = (f"{start} + lane", "end", width, length // width)
         self._fold(shader, self.space, "i", bounds, self._inputs(shader))
         if self.space.rows:
-            self._join_lanes(shader)
+            self._join_lanes(shader, width)
             with shader.writer.block("if (lane == 0u) {"):
                 self._keep(shader, [f"shared{k}[0]" for k in range(len(self.folds))])
         else:
