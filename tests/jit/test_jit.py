@@ -510,8 +510,18 @@ class AnyName:
         return self
 
 
-def test_an_object_with_a_strange_dict_is_passed_over():
-    strange = AnyName()
+class NoName:
+    """Has an error of its own for a name that it does not know."""
+
+    __slots__ = ("unset",)
+
+    def __getattr__(self, name):
+        raise KeyError(name)
+
+
+@pytest.mark.parametrize("kind", [AnyName, NoName])
+def test_an_object_is_not_asked_for_attributes_that_it_would_invent(kind):
+    strange = kind()
     assert al.jit(lambda x: x + (strange is not None))(t(1.0)).item() == 2.0
 
 

@@ -176,15 +176,14 @@ def _of_sequence(path: Path, items: Sequence[Any], names: set[str]) -> Iterator[
 
 
 def _of_object(path: Path, value: Any, names: set[str]) -> Iterator[_Found]:
-    yield from _attributes(path, value, ("__wrapped__",))
+    held = _held(value, "__dict__")
+    own = held.keys() if isinstance(held, dict) else set()
+    yield from _attributes(path, value, own & {"__wrapped__"})
     module = type(value).__module__
     if _is_library(module) and module.partition(".")[0] not in _WALKED_LIBRARY_TYPES:
         return
     slots = (_as_tuple(cls.__dict__.get("__slots__", ())) for cls in type(value).__mro__)
-    held = getattr(value, "__dict__", None)
-    attributes = {name for names in slots for name in names}
-    if isinstance(held, dict):  # some objects answer to any name
-        attributes |= held.keys()
+    attributes = {name for names in slots for name in names} | own
     yield from _attributes(path, value, sorted(attributes - {"__dict__", "__weakref__"}))
     call = vars(type(value)).get("__call__")
     if isinstance(call, FunctionType):
@@ -205,9 +204,17 @@ _WALKS: tuple[tuple[type | tuple[type, ...], Callable[..., Iterator[_Found]]], .
 
 def _attributes(path: Path, value: Any, names: Iterable[str]) -> Iterator[_Found]:
     for name in names:
-        held = getattr(value, name, _MISSING)
+        held = _held(value, name)
         if held is not _MISSING:
             yield path.then(_attribute(name)), held, name
+
+
+def _held(value: Any, name: str) -> Any:
+    """An attribute that is there, without asking an object that would make one up."""
+    try:
+        return object.__getattribute__(value, name)
+    except AttributeError:
+        return _MISSING
 
 
 def _names(code: CodeType) -> Iterator[str]:
