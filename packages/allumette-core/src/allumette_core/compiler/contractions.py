@@ -3,9 +3,8 @@
 Narrow and integer products become multiplications and sums, which fuse with what is around them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from itertools import pairwise, product
+from collections.abc import Sequence
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from ..expr import Node, apply
 from ..layout import Layout
 from ..primitives import Params
 from ..shapes import Shape
+from .products import LONG, ONE, forms
 from .program import Instruction
 from .schedule import Access, Contract, Dim, by_column
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from .fusion import Fusion
 
 FEW_TERMS = 4  # products this short are added up at each point, where they fuse
-LONG = 8  # elements: a run worth keeping contiguous
-MOST_RUNS = 1 << 12  # that columns or terms come in
 FEW_COLUMNS = 2  # products with so narrow an operand are reductions, which fuse too
 
 
@@ -107,7 +105,7 @@ def contract(fusion: "Fusion", value: int, instruction: Instruction) -> Contract
     lhs, rhs = (fusion.access(i) for i in instruction.inputs)
     flow = fusion.phase.flow(value)
     rows_of = (flow.out, *flow.ins) if flow else (None, None, None)
-    if (output := fusion.permuted_output(value)) is not None:
+    if (output := _permuted_output(fusion, value)) is not None:
         found, loops = _best(fusion, (lhs, rhs), output, rows_of, instruction.params)
         if loops == 1:
             fusion.claim(output.value)
@@ -116,6 +114,24 @@ def contract(fusion: "Fusion", value: int, instruction: Instruction) -> Contract
     order = _order(lhs, rhs, rows_of[0], instruction.params)
     out = Access(value, fusion.claim(value, order))
     return _best(fusion, (lhs, rhs), out, rows_of, instruction.params)[0]
+
+
+def _permuted_output(fusion: "Fusion", value: int) -> Access | None:
+    """The output that is `value` with its axes in another order, if nothing else is made of it, as
+    memory for `value`."""
+    program, axes = fusion.program, tuple(range(len(fusion.avals[value].shape)))
+    folds = fusion.phase.folds(value)
+    while value not in program.outputs and fusion.uses[value] == 1 and not folds:
+        steps = enumerate(program.instructions, program.num_inputs)
+        value, (primitive, _, params) = next((v, s) for v, s in steps if value in s.inputs)
+        if primitive is P.permute:
+            axes = tuple(axes[axis] for axis in params[0])
+        elif primitive is not P.alias:
+            return None
+        if value in program.outputs:
+            back = tuple(axes.index(axis) for axis in range(len(axes)))
+            return Access(value, Layout.contiguous(fusion.avals[value].shape).permute(back))
+    return None
 
 
 def _best(
@@ -140,8 +156,8 @@ def _best(
         offsets = (layouts[0].offset, layouts[1].offset, layouts[2].offset)
         values = out.value, sides[0].value, sides[1].value
         accumulate = fusion.phase.folds(out.value)
-        plain = Contract(*values, offsets, (), _ONE, _ONE, _ONE, accumulate)
-        for found in _products(plain, merged):
+        plain = Contract(*values, offsets, (), ONE, ONE, ONE, accumulate)
+        for found in forms(plain, merged):
             loops = prod(dim.size for dim in found.batch[len(merged[0]) :] if not dim.rows)
             if best is None or loops < least:
                 best, least = found, loops
@@ -149,32 +165,6 @@ def _best(
             break
     assert best is not None
     return best, least
-
-
-_ONE = Dim(1, 0, 0, 0)
-Groups = list[list[Dim]]  # batch, m, n, k
-
-
-def _products(plain: Contract, groups: Groups) -> Iterator[Contract]:
-    """`plain` with its dimensions, in every way in which the operands are matrices as they lie.
-
-    What is no part of a matrix is looped over around it; terms only if they are added to what is
-    there.
-    """
-    swapped = [[Dim(d.size, d.rhs, d.lhs, d.out, d.rows) for d in dims] for dims in groups]
-    swapped[1:3] = swapped[2:0:-1]
-    back = replace(plain, lhs=plain.rhs, rhs=plain.lhs, offsets=_swapped(plain.offsets))
-    if (found := _by_strides(plain, groups)) is not None:
-        yield found
-    for form in (_runs_of_columns, _runs_of_terms):
-        for product_, dims in ((plain, groups), (back, swapped)):
-            if (found := form(product_, dims)) is not None:
-                yield found
-
-
-def _swapped(offsets: tuple[int, int, int]) -> tuple[int, int, int]:
-    lhs, rhs, out = offsets
-    return rhs, lhs, out
 
 
 def _order(lhs: Access, rhs: Access, rows: int | None, params: Params) -> Shape:
@@ -190,76 +180,6 @@ def _order(lhs: Access, rhs: Access, rows: int | None, params: Params) -> Shape:
     return tuple(a for g in sorted(groups, key=lambda g: rows in g) for a in by_column(g, rows))
 
 
-def _by_strides(plain: Contract, groups: Groups) -> Contract | None:
-    """A product of matrices by strides: rows or columns of the result are contiguous."""
-    batch, m, n, k = groups
-    if len(k) > 1 and not plain.accumulate:
-        return None
-    (*ms, row), (*ns, column), (*ks, term) = (_main_last(dims) for dims in (m, n, k))
-    writable = 1 in (row.out, column.out) or column.size == 1 or (row.size == 1 and not row.rows)
-    if not writable:
-        return None
-    return replace(plain, batch=(*batch, *ms, *ns, *ks), m=row, n=column, k=term)
-
-
-def _runs_of_columns(plain: Contract, groups: Groups) -> Contract | None:
-    """A product whose columns are runs, contiguous in rhs and in the result."""
-    *_, n, k = groups
-    runs, columns, outer = _apart(n, lambda dim: dim.rhs == 1 and dim.out == 1)
-    _, terms, adding = _apart(k, lambda dim: False)
-    if not terms or not _even(terms, "lhs") or not _worthwhile(runs, columns, terms):
-        return None
-    found = replace(plain, runs="columns", n=runs[0], k=terms[-1])
-    found = replace(found, columns=tuple(columns), terms=tuple(terms[:-1]))
-    return _looped(found, groups, outer, adding)
-
-
-def _runs_of_terms(plain: Contract, groups: Groups) -> Contract | None:
-    """A product whose terms are runs, contiguous in both operands."""
-    *_, n, k = groups
-    runs, terms, adding = _apart(k, lambda dim: dim.lhs == 1 and dim.rhs == 1)
-    _, columns, outer = _apart(n, lambda dim: False)
-    even = bool(columns) and columns[-1].out == 1 and _even(columns, "out")
-    if not even or not _worthwhile(runs, terms, columns):
-        return None
-    found = replace(plain, runs="terms", n=columns[-1], k=runs[0])
-    found = replace(found, columns=tuple(columns[:-1]), terms=tuple(terms))
-    return _looped(found, groups, outer, adding)
-
-
-def _looped(
-    found: Contract, groups: Groups, outer: list[Dim], adding: list[Dim]
-) -> Contract | None:
-    """`found` with the loops around it; None if terms would have to be added to what is there."""
-    batch, m, *_ = groups
-    *ms, row = m or [_ONE]
-    loops = (*batch, *ms, *outer, *adding)
-    return replace(found, batch=loops, m=row) if found.accumulate or not adding else None
-
-
-def _apart(
-    dims: list[Dim], is_run: Callable[[Dim], bool]
-) -> tuple[list[Dim], list[Dim], list[Dim]]:
-    """The dimension that is a run, those of which a table can be made, and those over rows."""
-    chosen = [i for i, dim in enumerate(dims) if is_run(dim)][-1:]
-    others = [dim for i, dim in enumerate(dims) if i not in chosen]
-    still, moving = ([dim for dim in others if dim.rows is rows] for rows in (False, True))
-    return [dims[i] for i in chosen], still, moving
-
-
-def _even(dims: list[Dim], side: str) -> bool:
-    """Whether steps of one operand over `dims` are as those over one dimension."""
-    steps = [(getattr(dim, side), dim.size) for dim in dims]
-    return all(x == y * size for (x, _), (y, size) in pairwise(steps))
-
-
-def _worthwhile(run: list[Dim], runs: list[Dim], others: list[Dim]) -> bool:
-    """Whether there are runs, long ones, and several but not too many for a table of them."""
-    long = any(dim.size >= LONG or dim.rows for dim in run)
-    most = max(prod(dim.size for dim in dims) for dims in (runs, others))
-    return long and len(runs) + len(others) > 1 and most <= MOST_RUNS
-
-
 def _ordered(
     fusion: "Fusion", source: Access, rows: int | None, batch: Shape, contract: Shape
 ) -> Access:
@@ -272,11 +192,6 @@ def _ordered(
     last = contract[-1:]
     long = bool(last) and layout.strides[last[0]] == 1 and layout.shape[last[0]] >= LONG
     return fusion.copy(source, rows, batch + (free + contract if long else contract + free))
-
-
-def _main_last(dims: list[Dim]) -> list[Dim]:
-    """`dims` with the one that is contiguous in the result, if there is one, as the last."""
-    return sorted(dims, key=lambda dim: dim.out == 1) or [Dim(1, 0, 0, 0)]
 
 
 def _groups(

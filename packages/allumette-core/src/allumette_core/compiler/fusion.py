@@ -170,24 +170,6 @@ class Fusion:
             self.keep(value)
         return Access(value, self.memory[value].layout)
 
-    def permuted_output(self, value: int) -> Access | None:
-        """The output that is `value` with its axes in another order, if nothing else is made of
-        it, as memory for `value`."""
-        axes = tuple(range(len(self.avals[value].shape)))  # of value, in the order of its user's
-        outputs, folds = self.program.outputs, self.phase.folds(value)
-        while value not in outputs and self.uses[value] == 1 and not folds:
-            steps = enumerate(self.program.instructions, self.program.num_inputs)
-            value, (primitive, _, params) = next((v, s) for v, s in steps if value in s.inputs)
-            if primitive is P.permute:
-                axes = tuple(axes[axis] for axis in params[0])
-            elif primitive is not P.alias:
-                return None
-            if value in outputs:
-                back = tuple(axes.index(axis) for axis in range(len(axes)))
-                layout = Layout.contiguous(self.avals[value].shape)
-                return Access(value, layout.permute(back))
-        return None
-
     def keep(self, value: int) -> None:
         """Store the term of `value`."""
         term, shape = self.term_of[value], self.avals[value].shape

@@ -49,7 +49,7 @@ def _within(seconds: float, work: Callable[[], list[list[Array]]]) -> list[list[
 
 
 def _run_until(subject: Subject, size: int, limit: int) -> int:
-    """Compile and run, interrupted where Ctrl-C may be for the `limit`-th time; how often it may."""
+    """Compile and run, interrupted at the `limit`-th place where Ctrl-C may come; how many came."""
     count = 0
 
     def interrupt(frame: object, event: str, argument: object) -> None:

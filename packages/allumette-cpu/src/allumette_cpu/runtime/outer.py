@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from ..plan import GEMM_BYTES, GEMM_DEPTH
-from .packing import PARTS, Packing
+from .packing import PARTS
+from .tile import Tile
 from .vectors import I1, I64, PTR, TALLEST, VECTORS, WIDE_ROWS, Cut, Value
 
 FEW_ROWS = 128  # up to so many, packing B is not worth its while
 NEAR_COLUMNS = 64  # up to so many, too
 NEAR_DEPTH = 128  # so many rows of a panel of B, unpacked, stay in the first cache
-GROUP = 4  # rows of A that are reached from one address
 
 
 class Runs(NamedTuple):
@@ -32,20 +32,7 @@ class Runs(NamedTuple):
     c: Value
 
 
-class Piece(NamedTuple):
-    """Lanes of a vector of columns that are together: where it would begin in B and in C, and which
-    lanes they are; without a mask, all of them."""
-
-    b: Value
-    c: Value
-    count: Value = None
-    mask: Value = None
-
-
-class Outer(Packing):
-    scattered: bool
-    """Whether rows of B begin where a table says, and not at equal distances."""
-
+class Outer(Tile):
     def outer(self) -> Any:
         """Write the function `outer`, which is returned, and what it calls."""
         self.packing()
@@ -56,100 +43,6 @@ class Outer(Packing):
         }
         self.sweep = self.sweeping()
         return self.blocks()
-
-    # ---- a tile --------------------------------------------------------------------------------
-
-    def tile(self, rows: int, vectors: int) -> Any:
-        """(k, whole, a, a_rs, a_cs, b, b_rs, *further, accumulate, c, c_rs)
-
-        Of so many first rows of B, `whole`, all lanes are there to be read. What else tells where
-        elements of B are is `terms`, `columns` if they are scattered: tables of where rows begin,
-        and of the parts of vectors; else `b_vs`, `tail`: the elements from one vector to the next,
-        and how many lanes of the last one are columns.
-        """
-        kinds = [I64, I64, PTR, I64, I64, PTR, I64, *self.further_kinds, I1, PTR, I64]
-        made = self.function(f"tile_{rows}x{vectors}", kinds)
-        k, whole, a, a_rs, a_cs, b_, b_rs, terms, columns, accumulate, c, c_rs = made.args
-        b, by_table = self.b, self.scattered and self.masks
-        made.attributes.add("noinline")
-        grid = [(i, j) for i in range(rows) for j in range(vectors)]
-        sums = {at: b.alloca(self.vector) for at in grid}
-        for slot in sums.values():
-            b.store(self.zero(), slot)
-        columns_of = self.vectors_of(terms, columns, vectors)
-        starts_c = [self.at(c, b.mul(c_rs, I64(i))) for i in range(rows)]
-        for i, j in grid:
-            self.prefetch(self.at(starts_c[i], columns_of[j][0].c))
-        down_a = [I64(0), a_rs, b.mul(a_rs, I64(2)), self.opaque(b.mul(a_rs, I64(3)))]
-
-        def multiply(pointers: list[Value], all_lanes: bool) -> None:
-            row, *groups = pointers
-            if by_table:
-                row = self.at(b_, b.load(row, typ=I64))
-            right = [self.gathered(row, "b", pieces, all_lanes) for pieces in columns_of]
-            for i in range(rows):
-                element = b.load(self.at(groups[i // GROUP], down_a[i % GROUP]), typ=self.kind)
-                x = self.splat(element, self.vector)
-                for j in range(vectors):
-                    b.store(self.fma(x, right[j], b.load(sums[i, j], typ=self.vector)), sums[i, j])
-
-        starts = [self.opaque(self.at(a, b.mul(a_rs, I64(i)))) for i in range(0, rows, GROUP)]
-        first, step = (terms, I64(8 // self.size)) if by_table else (b_, b_rs)
-        steps, pointers = [step] + [a_cs] * len(starts), [first, *starts]
-        with self.walk(whole, pointers, steps) as now:
-            multiply(now, True)
-        further = [self.at(x, b.mul(whole, step)) for x, step in zip(pointers, steps, strict=True)]
-        with self.walk(b.sub(k, whole), further, steps) as now:
-            multiply(now, False)
-        with b.if_then(accumulate):
-            for i, j in grid:
-                old = self.gathered(starts_c[i], "c", columns_of[j], False)
-                b.store(b.fadd(old, b.load(sums[i, j], typ=self.vector)), sums[i, j])
-        for i, j in grid:
-            value = b.load(sums[i, j], typ=self.vector)
-            for piece in columns_of[j]:
-                self.store_some(value, self.at(starts_c[i], piece.c), piece)
-        b.ret_void()
-        return made
-
-    @property
-    def further_kinds(self) -> list[Any]:
-        return [PTR, PTR] if self.scattered else [I64, I64]
-
-    def vectors_of(self, first: Value, second: Value, count: int) -> list[list[Piece]]:
-        """The vectors of a tile."""
-        if self.scattered:
-            return [self.pieces_of(second, I64(j)) for j in range(count)]
-        before = [Piece(self.b.mul(first, I64(j)), I64(j * self.lanes)) for j in range(count)]
-        return [[x] for x in before[:-1]] + [
-            [before[-1]._replace(count=second, mask=self.mask(second))]
-        ]
-
-    def pieces_of(self, columns: Value, number: Value) -> list[Piece]:
-        """A vector of columns that are those of two runs."""
-        b0, c0, b1, c1, split, live = self.column(columns, number)
-        first = Piece(b0, c0, split, self.mask(split))
-        if not self.masks:
-            return [first]
-        others = self.b.and_(self.mask(live), self.b.not_(first.mask))
-        return [first, Piece(b1, c1, None, others)]
-
-    def gathered(self, start: Value, side: str, pieces: list[Piece], all_lanes: bool) -> Value:
-        """A vector of B or of C; with `all_lanes` as if it were one piece without an end."""
-        if all_lanes:
-            return self.load(self.at(start, getattr(pieces[0], side)))
-        value = None
-        for piece in pieces:
-            value = self.load(self.at(start, getattr(piece, side)), piece.mask, value)
-        return value
-
-    def store_some(self, value: Value, place: Value, piece: Piece) -> None:
-        if piece.mask is None:
-            self.b.store(value, place, align=self.size)
-        elif self.masks:
-            self.store(value, place, piece.mask)
-        else:
-            self.store_first(value, place, piece.count)
 
     # ---- all tiles over one stretch of k ---------------------------------------------------------
 
