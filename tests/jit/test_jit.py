@@ -25,6 +25,20 @@ def t(values, dtype="float32"):
     return al.tensor(np.asarray(values, dtype), device="numpy")
 
 
+@pytest.fixture
+def general(monkeypatch):
+    """The calls of jitted functions that go the general way."""
+    taken = []
+    flatten = type(al.jit(abs))._flatten
+
+    def counted(self, *arguments):
+        taken.append(self)
+        return flatten(self, *arguments)
+
+    monkeypatch.setattr(type(al.jit(abs)), "_flatten", counted)
+    return taken
+
+
 @pytest.fixture(autouse=True)
 def on_numpy(monkeypatch):
     monkeypatch.setenv("ALLUMETTE_BACKEND", "numpy")
@@ -525,7 +539,7 @@ def test_an_object_is_not_asked_for_attributes_that_it_would_invent(kind):
     assert al.jit(lambda x: x + (strange is not None))(t(1.0)).item() == 2.0
 
 
-def test_a_shortcut_is_taken_only_by_calls_that_it_was_made_for(monkeypatch):
+def test_a_shortcut_is_taken_only_by_calls_that_it_was_made_for(general):
     f = al.jit(lambda a, b: {"sum": a + b, "twice": a * 2.0})
     a, b, c = t([1.0, 2.0]), t([3.0, 4.0]), t([[5.0], [6.0]])
 
@@ -536,8 +550,7 @@ def test_a_shortcut_is_taken_only_by_calls_that_it_was_made_for(monkeypatch):
 
     for _ in range(3):
         check(a, b)
-    general = []
-    monkeypatch.setattr(f, "_flatten", lambda *x, g=f._flatten: (general.append(1), g(*x))[1])
+    general.clear()
     check(a, b)
     assert general == []  # the shortcut
     check(a, c)  # another shape
@@ -636,7 +649,7 @@ def test_a_weakly_typed_result_stays_what_it_was_when_called_directly():
     assert al.jit(lambda a, x: a * x)(3, t([1.0], "float16")).dtype == np.float16
 
 
-def test_a_shortcut_takes_containers_apart(monkeypatch):
+def test_a_shortcut_takes_containers_apart(general):
     f = al.jit(lambda p, x: ([q * x for q in p["layers"]], p["bias"][0] + x))
     x = t([1.0, 2.0])
     p = {"layers": [t([3.0, 4.0]), t([5.0, 6.0])], "bias": (t([7.0, 8.0]),)}
@@ -650,8 +663,7 @@ def test_a_shortcut_takes_containers_apart(monkeypatch):
         assert moved.tolist() == (np.asarray(p["bias"][0]) + [1, 2]).tolist()
 
     check(p)
-    general = []
-    monkeypatch.setattr(f, "_flatten", lambda *x, g=f._flatten: (general.append(1), g(*x))[1])
+    general.clear()
     check(p)
     check(dict(reversed(p.items())))
     assert general == []
@@ -666,3 +678,55 @@ def test_a_shortcut_takes_containers_apart(monkeypatch):
         f({"layers": p["layers"], "other": p["bias"]}, x)
     with pytest.raises(TypeError):
         f({"layers": p["layers"], "bias": None}, x)
+
+
+@dataclasses.dataclass
+class Scaled:
+    weight: al.Tensor
+    bias: al.Tensor | None
+    scale: float = dataclasses.field(default=1.0, metadata={"static": True})
+
+
+def test_a_shortcut_takes_dataclasses_numbers_and_flags(general):
+    f = al.jit(lambda n, x, by, how: (x * n.weight * n.scale if how else x) * by)
+    x, w = t([1.0, 2.0]), t([3.0, 4.0])
+    assert f(Scaled(w, None), x, 2.0, True).tolist() == [6.0, 16.0]
+    general.clear()
+    assert f(Scaled(w, None), x, 3.0, True).tolist() == [9.0, 24.0]
+    assert general == []
+    assert f(Scaled(w, None, 2.0), x, 2.0, True).tolist() == [12.0, 32.0]
+    assert f(Scaled(w, None), x, 2.0, False).tolist() == [2.0, 4.0]
+    assert f(Scaled(w, w), x, 2.0, True).tolist() == [6.0, 16.0]
+    assert f(Scaled(w, None), x, 2, True).tolist() == [6.0, 16.0]
+    assert f(Scaled(w, None), x, t(2.0), True).tolist() == [6.0, 16.0]
+    assert len(general) == 5
+    with pytest.raises(AttributeError):
+        f([w, None], x, 2.0, True)
+
+
+def test_a_shortcut_donates(general):
+    f = al.jit(lambda p, x: [q + x for q in p], donate_argnums=0)
+    p, x = [t([1.0]), t([2.0])], t([10.0])
+    p = f(p, x)
+    general.clear()
+    for _ in range(3):
+        before, p = p, f(p, x)
+        assert all("donated" in repr(q) for q in before)
+    assert [q.tolist() for q in p] == [[41.0], [42.0]]
+    assert general == []
+    shown = p[0].numpy()
+    f(p, x)
+    assert shown.tolist() == [41.0]
+    with pytest.raises(al.DeviceError, match="donated"):
+        f(p, x)
+    with pytest.raises(al.DeviceError, match="twice"):
+        f([x, x], t([1.0]))
+
+
+def test_a_donated_tensor_that_is_captured_too_is_refused():
+    w = t([1.0])
+    f = al.jit(lambda p: p + w, donate_argnums=0)
+    for _ in range(2):
+        f(t([2.0]))
+    with pytest.raises(al.DeviceError, match="twice"):
+        f(w)

@@ -18,7 +18,7 @@ from .dtypes import (
     promote_weak,
     weak_kind,
 )
-from .errors import DTypeError, ShapeError
+from .errors import ArgumentError, DTypeError, ShapeError
 from .expr import Node
 from .tensor import ArrayLike, Tensor
 
@@ -34,6 +34,20 @@ def from_array(array: NDArray[Any], device: str | None = None) -> Tensor:
     if expr.state.trace is not None:
         expr.state.trace.note(array, node)
     return Tensor(node)
+
+
+def number(value: int | float, device: str) -> Node:
+    """The node of a Python number as an input on `device`.
+
+    Raises:
+        ArgumentError: it does not fit the default dtype.
+    """
+    dtype = as_dtype(type(value))
+    try:
+        array = np.asarray(value, dtype)
+    except OverflowError:
+        raise ArgumentError(f"jit: {value} does not fit {dtype}; pass a tensor instead") from None
+    return expr.Data(backend_of(device).from_host(array, device), expr.signature((), dtype, device))
 
 
 def as_node(value: ArrayLike, device: str | None = None, weak: bool = False) -> Node:

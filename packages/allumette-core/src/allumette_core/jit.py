@@ -19,12 +19,10 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 import numpy as np
 
 from . import expr, tree
-from .backend.registry import backend_of
-from .convert import from_array
-from .dtypes import as_dtype
-from .errors import ArgumentError, DeviceError, TracingError
+from .convert import from_array, number
+from .errors import ArgumentError, TracingError
 from .evaluation import buffers_of
-from .expr import DONATED, Data, Node, sign, signature
+from .expr import Data, Node, sign
 from .shortcut import MISSED
 from .tensor import Tensor
 from .tracing import NUMBERS, Static, Traced, trace
@@ -92,7 +90,7 @@ class Jitted(Generic[A, R]):
         key = (structure, *signed)
         traced, captured = self._found(key) or self._trace(key, leaves, structure)
         nodes = [
-            leaf._node if type(leaf) is Tensor else _number(leaf, traced.device)
+            leaf._node if type(leaf) is Tensor else number(leaf, traced.device)
             for leaf in leaves
             if type(leaf) is Tensor or type(leaf) in NUMBERS
         ]
@@ -178,7 +176,7 @@ def _execute(traced: Traced, nodes: list[Node]) -> Any:
     """What the function returns for the inputs `nodes`."""
     buffers = buffers_of(nodes)
     if traced.donated:
-        _donate(traced, nodes, buffers)
+        traced.donate(nodes, buffers)
     made = traced.executable(buffers + traced.constants)
     results: list[Any] = [
         Tensor(Data(buffer, kind)) for buffer, kind in zip(made, traced.made, strict=True)
@@ -186,28 +184,6 @@ def _execute(traced: Traced, nodes: list[Node]) -> Any:
     if traced.results is not None:
         results = [result.value(results, nodes, buffers) for result in traced.results]
     return tree.unflatten(traced.structure, results)
-
-
-def _number(value: int | float, device: str) -> Node:
-    dtype = as_dtype(type(value))
-    try:
-        array = np.asarray(value, dtype)
-    except OverflowError:
-        raise ArgumentError(f"jit: {value} does not fit {dtype}; pass a tensor instead") from None
-    return Data(backend_of(device).from_host(array, device), signature((), dtype, device))
-
-
-def _donate(traced: Traced, nodes: list[Node], buffers: list[Any]) -> None:
-    """Take the buffers of donated tensors; of one that a user's array may share, a copy."""
-    given = {nodes[i].serial for i in traced.donated}
-    if sum(node.serial in given for node in nodes) > len(traced.donated):
-        raise DeviceError("jit: a donated tensor is passed in twice; pass a copy.copy of it")
-    for i in traced.donated:
-        nodes[i].buffer, nodes[i].signature = DONATED, None
-    for i in traced.program.donated:
-        if nodes[i].shown:
-            backend = backend_of(traced.device)
-            buffers[i] = backend.from_host(backend.to_host(buffers[i]), traced.device)
 
 
 @overload

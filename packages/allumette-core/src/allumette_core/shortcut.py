@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from . import expr, tree
+from .convert import number
 from .expr import Data, sign
 from .tensor import Tensor
 
@@ -27,7 +28,9 @@ def call({arguments}):
     except AttributeError:  # not a tensor
         return MISSED
     {outside}
-    [{made}] = executable([{buffers}])
+    buffers = [{buffers}]
+    {donation}
+    [{made}] = executable(buffers)
     return {result}
 """
 _OUTSIDE = """
@@ -40,10 +43,11 @@ _OUTSIDE = """
 def shortcut(traced: "Traced", arguments: Sequence[Any]) -> Callable[..., Any] | None:
     """Calls of `traced` with positional arguments like these.
 
-    None where that takes more than code is written for here: their leaves are not all tensors, some
-    are donated, or what the program makes are not the leaves of the result.
+    None where that takes more than code is written for here: what the program makes are not the
+    leaves of the result, there are leaves of other kinds or trees that somebody registered among
+    the arguments, or something is donated that may be captured, too.
     """
-    if traced.donated or traced.results is not None:
+    if traced.results is not None or (traced.donated and traced.watched):
         return None
     inputs = _Inputs()
     names = [f"argument{i}" for i in range(len(arguments))]
@@ -57,6 +61,7 @@ def shortcut(traced: "Traced", arguments: Sequence[Any]) -> Callable[..., Any] |
         inputs="\n        ".join(inputs.lines or ["pass"]),
         outside=_OUTSIDE if looks_outside else "",
         buffers=", ".join([*inputs.buffers, "*outside"] if looks_outside else inputs.buffers),
+        donation=f"donate([{', '.join(inputs.nodes)}], buffers)" if traced.donated else "",
         made=", ".join(f"made{i}" for i in outputs),
         result=tensors if traced.structure.is_leaf() else f"unflatten(structure, [{tensors}])",
     )
@@ -65,7 +70,8 @@ def shortcut(traced: "Traced", arguments: Sequence[Any]) -> Callable[..., Any] |
         **{f"kind{i}": traced.made[i] for i in outputs},
         **{"state": expr.state, "Tensor": Tensor, "Data": Data, "MISSED": MISSED},
         **{"executable": traced.executable, "captured": traced.captured_buffers},
-        **{"structure": traced.structure, "unflatten": tree.unflatten},
+        **{"structure": traced.structure, "unflatten": tree.unflatten, "donate": traced.donate},
+        **{"number": number, "device": traced.device},
     }
     exec(text, known)
     call: Callable[..., Any] = known["call"]
@@ -77,29 +83,55 @@ class _Inputs:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.buffers: list[str] = []
+        self.nodes: list[str] = []
         self.known: dict[str, Any] = {}
         """What names in the code stand for."""
+
+    @property
+    def buffers(self) -> list[str]:
+        return [f"{node}.buffer" for node in self.nodes]
 
     def take(self, name: str, value: Any) -> bool:
         """Add the code for `value`, which is `name` there; False if there is none."""
         kind = type(value)
         if kind is Tensor:
-            node = f"node{len(self.buffers)}"
-            self.lines.append(f"{node} = {name}._node")
+            node = self._node(f"{name}._node")
             self._miss_unless(f"{node}.signature is {self._know(sign(value._node))}")
-            self.buffers.append(f"{node}.buffer")
-            return True
-        if kind not in (list, tuple, dict):
-            return False
-        self._miss_unless(f"type({name}) is {kind.__name__} and len({name}) == {len(value)}")
-        parts, children = [f"{name}_{i}" for i in range(len(value))], tree.children(value)
-        if kind is dict:
-            for part, key in zip(parts, children, strict=True):
-                self.lines.append(f"{part} = {name}.get({self._know(key)})")
+        elif kind in (int, float):
+            self._miss_unless(f"type({name}) is {kind.__name__}")
+            self._node(f"number({name}, device)")
         else:
+            return self._take_apart(name, value)
+        return True
+
+    def _take_apart(self, name: str, value: Any) -> bool:
+        kind = type(value)
+        if kind in (type(None), bool, str):
+            self._miss_unless(f"type({name}) is {self._know(kind)} and {name} == {value!r}")
+            return True
+        if kind in (list, tuple, dict):
+            self._miss_unless(f"type({name}) is {kind.__name__} and len({name}) == {len(value)}")
+        elif (structure := tree.static_fields(kind)) is not None:
+            self._miss_unless(f"type({name}) is {self._know(kind)}")
+            for static in structure:
+                self._miss_unless(f"{name}.{static} == {self._know(getattr(value, static))}")
+        else:
+            return False
+        children = tree.children(value)
+        parts = [f"{name}_{i}" for i in range(len(children))]
+        if kind in (list, tuple):
             self.lines.append(f"[{', '.join(parts)}] = {name}")
+        else:
+            for part, key in zip(parts, children, strict=True):
+                child = f".get({self._know(key)})" if kind is dict else f".{key}"
+                self.lines.append(f"{part} = {name}{child}")
         return all(map(self.take, parts, children.values()))
+
+    def _node(self, text: str) -> str:
+        node = f"node{len(self.nodes)}"
+        self.lines.append(f"{node} = {text}")
+        self.nodes.append(node)
+        return node
 
     def _know(self, value: Any) -> str:
         name = f"known{len(self.known)}"

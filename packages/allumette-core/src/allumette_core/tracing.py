@@ -7,11 +7,12 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from . import captures, expr, tree
-from .backend.registry import default_device
+from .backend.registry import backend_of, default_device
 from .backend.spec import Executable
 from .compiler.program import Program, build
 from .convert import from_array
 from .dtypes import as_dtype
+from .errors import DeviceError
 from .evaluation import buffers_of, compiled, evaluate_nodes
 from .expr import DONATED, Node, Signature, sign
 from .shortcut import shortcut
@@ -111,6 +112,22 @@ class Traced:
                 return None
             found.append(value)
         return found
+
+    def donate(self, nodes: list[Node], buffers: list[Any]) -> None:
+        """Take the buffers of donated inputs; of one that a user's array may share, a copy.
+
+        Raises:
+            DeviceError: a donated tensor is passed in twice.
+        """
+        given = {nodes[i].serial for i in self.donated}
+        if sum(node.serial in given for node in nodes) > len(given):
+            raise DeviceError("jit: a donated tensor is passed in twice; pass a copy.copy of it")
+        for i in self.donated:
+            nodes[i].buffer, nodes[i].signature = DONATED, None
+        for i in self.program.donated:
+            if nodes[i].shown:
+                backend = backend_of(self.device)
+                buffers[i] = backend.from_host(backend.to_host(buffers[i]), self.device)
 
     def captured_buffers(self) -> list[Any] | None:
         """The buffers that the program takes besides those of the arguments, or None likewise."""

@@ -14,6 +14,7 @@ TreeDef: TypeAlias = optree.PyTreeSpec
 T = TypeVar("T", bound=type)
 
 _NAMESPACE = "allumette"
+_DATACLASSES: dict[type, list[str]] = {}  # registered, with the fields that are structure
 _LEAF_TYPES: set[type] = set()  # types met as leaves that are no dataclasses
 
 
@@ -53,13 +54,18 @@ def leaves(tree: Tree) -> list[Any]:
 
 
 def children(tree: Tree) -> dict[Any, Tree]:
-    """What lies one step below the root of a dict, list or tuple, in order, by key or index.
+    """What lies one step below the root, in order, by key, index or name of a field.
 
     >>> children({"b": [1, 2], "a": 3})
     {'a': 3, 'b': [1, 2]}
     """
     found, _, keys, _ = optree.tree_flatten_one_level(tree, namespace=_NAMESPACE)
     return dict(zip(keys, found, strict=True))
+
+
+def static_fields(cls: type) -> list[str] | None:
+    """The fields of a registered dataclass that are structure; None for any other type."""
+    return _DATACLASSES.get(cls)
 
 
 def map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
@@ -135,4 +141,5 @@ def register_dataclass(cls: T) -> T:
         return instance
 
     optree.register_pytree_node(cls, split, join, namespace=_NAMESPACE)
+    _DATACLASSES[cls] = static
     return cls
