@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from allumette_gpu.kernels import dot
 
 Same = Callable[..., None]
 PLAIN = ((1,), (0,), (), ())
@@ -16,9 +17,11 @@ def whole(*shape: int, dtype: str = "float32") -> np.ndarray:
     return np.random.default_rng(3).integers(-4, 5, shape).astype(dtype)
 
 
-@pytest.fixture(params=["direct", "shared"])
+@pytest.fixture(params=["direct", "direct, large tiles", "shared"])
 def path(request: pytest.FixtureRequest, device: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    software = request.param == "direct"
+    software = request.param != "shared"
+    if request.param == "direct, large tiles":
+        monkeypatch.setattr(dot, "LONG", 1)
     monkeypatch.setattr(device, "limits", replace(device.limits, software=software))
     return str(request.param)
 

@@ -20,6 +20,7 @@ from .base import Job, Part, Shader
 DEPTH = 16
 FEW_TILES = 64
 SHORT = 512  # terms that are not worth cutting
+LONG = 1 << 25  # multiplications
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,9 @@ class _Tiles:
         self.each = 4 if large else (2 if min(self.m, self.n) > 16 else 1)
         # A processor has no shared memory, and its caches do better than an imitation of it.
         self.shared = not job.limits.software
-        self.each = self.each if self.shared else 4
+        if not self.shared:  # larger tiles take half the time, and thrice as long to compile
+            long = self.batch * self.m * self.n * self.k >= LONG and min(self.m, self.n) > 8
+            self.side, self.each = (8, 8) if long else (self.side, 4)
         self.tile = self.side * self.each
         self.across, self.down = -(-self.n // self.tile), -(-self.m // self.tile)
         self.pieces = self._pieces()
