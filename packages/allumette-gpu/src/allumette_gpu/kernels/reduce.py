@@ -6,6 +6,7 @@ from math import prod
 
 from allumette_core.shapes import Shape
 
+from ..limits import Limits
 from ..wgsl.folds import Fold
 from ..wgsl.types import TYPES, kept, loaded, rounded
 from ..wgsl.writer import Index
@@ -74,17 +75,24 @@ def write(job: Job) -> list[Part]:
     first = job.kernel.cores[0]
     _, inputs, params = job.program.instructions[first - job.fusion.base]
     space = Space(job.program.avals[inputs[0]].shape, params[0])
-    pieces = _pieces(space, job.limits.width)
+    pieces = _pieces(space, job.limits)
     if pieces == 1:
         return [_Reduction(job, space, 1).direct()]
     reduction = _Reduction(job, space, pieces)
     return [reduction.partial(), reduction.final()]
 
 
-def _pieces(space: Space, width: int) -> int:
+def _shares(space: Space, limits: Limits) -> bool:
+    """Whether the invocations of a workgroup fold up a piece together: neighbours then read
+    neighbouring elements, which on a processor is not worth that they wait for one another."""
+    return space.rows and not limits.software
+
+
+def _pieces(space: Space, limits: Limits) -> int:
     """Into how many pieces the folded elements are cut: one, where results are many."""
-    groups = space.count if space.rows else -(-space.count // width)
-    length = ROW_PIECE if space.rows else COLUMN_PIECE
+    shares = _shares(space, limits)
+    groups = space.count if shares else -(-space.count // limits.width)
+    length = ROW_PIECE if shares else COLUMN_PIECE
     if space.depth <= 2 * length or groups >= FEW_GROUPS:
         return 1
     return min(-(-space.depth // length), MOST_PIECES)
@@ -194,9 +202,9 @@ class _Reduction:
         shader, width = Shader(self.job, "reduce pieces"), self.job.limits.width
         count, depth = self.space.count, self.space.depth
         length = -(-depth // self.pieces)
-        total = self.pieces * count
-        groups = total if self.space.rows else -(-total // width)
-        if self.space.rows:
+        total, shares = self.pieces * count, _shares(self.space, self.job.limits)
+        groups = total if shares else -(-total // width)
+        if shares:
             self._shared(shader)
             shader.writer.line("let place = group;")
         else:
@@ -207,10 +215,10 @@ class _Reduction:
         shader.writer.line(f"let end = min((piece + 1u) * {length}u, {depth}u);")
         start = f"piece * {length}u"
         bounds: Bounds = (start, "end", 1, length)
-        if self.space.rows:
+        if shares:
             bounds = (f"{start} + lane", "end", width, length // width)
         self._fold(shader, self.space, "i", bounds, self._inputs(shader))
-        if self.space.rows:
+        if shares:
             self._join_lanes(shader, width)
             with shader.writer.block("if (lane == 0u) {"):
                 self._keep(shader, [f"shared{k}[0]" for k in range(len(self.folds))])
