@@ -33,6 +33,7 @@ class Check:
     """One thing to hold a backend to.
 
     `needs` names what a backend must have declared: `float64`, `zero_size`, `donation` ...
+    `script` is that of a failure which has none of its own.
     """
 
     level: int
@@ -42,6 +43,7 @@ class Check:
     dtype: str = ""
     needs: tuple[str, ...] = ()
     full_only: bool = False
+    script: Callable[[Subject], str] | None = None
 
     @property
     def id(self) -> str:
@@ -95,6 +97,8 @@ def perform(check: Check, subject: Subject, known: Mapping[str, str] | None = No
         note = "works, though not declared" if found.state == "passed" else ""
         return replace(found, state="skipped", gap=gap, problem="", repro="", note=note)
     found = _hold_to_declaration(replace(found, mode=mode(check, subject.traced)), subject)
+    if found.failed and not found.repro and check.script:
+        found = replace(found, repro=check.script(subject))
     return _expected_to_fail(found, known or {})
 
 

@@ -10,7 +10,7 @@ from ..compiler.program import Instruction
 from ..dtypes import ALL, DType
 from ..primitives import PRIMITIVES
 from ..shapes import Shape
-from . import scripts, values
+from . import data_scripts, scripts, values
 from .case import program_of
 from .check import Check, Fault
 from .subject import Subject
@@ -28,7 +28,14 @@ def checks() -> list[Check]:
         _transfer(f"empty-{_named(s)}", _shaped(s), ("float32", "zero_size")) for s in values.EMPTY
     ]
     made += [_transfer(f"layout-{name}", _laid(name), ("float32",)) for name in values.HOST_LAYOUTS]
-    return made + [Check(0, name, body, needs=("float32",)) for name, body in _OTHERS.items()]
+    return made + [
+        Check(0, name, body, needs=("float32",), script=_script(name))
+        for name, body in _OTHERS.items()
+    ]
+
+
+def _script(name: str) -> Callable[[Subject], str]:
+    return lambda subject: data_scripts.script(name, subject.name)
 
 
 def _named(shape: Shape) -> str:
@@ -41,21 +48,23 @@ def _transfer(
     def body(subject: Subject) -> None:
         x = make(subject)
         (back,) = subject.download(subject.upload([x]))
-        same_bits(back, x, "from_host, then to_host", scripts.transfer(subject.name, x))
+        same_bits(back, x, "from_host, then to_host")
 
-    return Check(0, name, body, dtype=dtype.name if dtype else "", needs=needs)
+    def script(subject: Subject) -> str:
+        return scripts.transfer(subject.name, make(subject))
+
+    return Check(0, name, body, dtype=dtype.name if dtype else "", needs=needs, script=script)
 
 
-def same_bits(got: Array, wanted: Array, what: str, repro: str = "") -> None:
+def same_bits(got: Array, wanted: Array, what: str) -> None:
     """Fault unless both arrays are equal in shape, dtype and bits."""
     if (got.shape, got.dtype) != (wanted.shape, wanted.dtype):
         raise Fault(
             f"{what}: {wanted.dtype} of shape {wanted.shape} became {got.dtype} of shape "
-            f"{got.shape}",
-            repro,
+            f"{got.shape}"
         )
     if got.tobytes() != np.ascontiguousarray(wanted).tobytes():
-        raise Fault(f"{what}: the values differ: {got} for {wanted}", repro)
+        raise Fault(f"{what}: the values differ: {got} for {wanted}")
 
 
 def _hot(dtype: DType) -> Callable[[Subject], Array]:

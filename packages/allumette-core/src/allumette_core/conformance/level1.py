@@ -7,6 +7,7 @@ from typing import Any
 
 from ..dtypes import ALL, FLOATS, DType
 from ..primitives import Kind, Primitive
+from . import scripts
 from .case import Case
 from .cases import TRIED, cases, takes
 from .check import Check, Measure
@@ -48,8 +49,13 @@ def _check(primitive: Primitive, dtype: DType) -> Check:
             made += [replace(case, repeats=True) for case in (*made[:1], *most_axes(made))]
         return run_cases(subject, made)
 
-    name = f"{primitive.name}-{dtype.name}"
-    return Check(1, name, body, primitive.name, dtype.name, (dtype.name, *_result(primitive)))
+    def script(subject: Subject) -> str:
+        """Of a backend that declares what runs on the host."""
+        made = cases(primitive, dtype, source(subject, primitive, dtype))
+        return scripts.traced(subject.name, made[0])
+
+    name, needs = f"{primitive.name}-{dtype.name}", (dtype.name, *_result(primitive))
+    return Check(1, name, body, primitive.name, dtype.name, needs, script=script)
 
 
 def _result(primitive: Primitive) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Level 3: derivatives, run on the backend: against differences in float64, and the reference."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -45,7 +45,7 @@ def checks() -> list[Check]:
         for p in tried
     ]
     made += [
-        Check(3, f"at-{name}", partial(_kink, *row), dtype="float32", needs=(*_FLOAT32, "nan_inf"))
+        Check(3, f"at-{name}", partial(_kink, *row), "", "float32", (*_FLOAT32, "nan_inf"))
         for name, row in _KINKS.items()
     ]
     return made
@@ -60,10 +60,11 @@ def _differences(primitive: Primitive, subject: Subject) -> None:
         order, seed = 2 if subject.full else 1, int(subject.rng(str(case)).integers(2**31))
         try:
             check_grads(function, arguments, order=order, seed=seed)
-        except GradientError as error:
+        except Exception as error:
             again = f"al.check_grads(f, floats, order={order}, seed={seed})"
             repro = scripts.derivative(case, subject.device, [again])
-            raise Fault(f"{case}: {error}", repro) from error
+            kind = "" if isinstance(error, GradientError) else f"{type(error).__name__}: "
+            raise Fault(f"{case}: {kind}{error}", repro) from error
 
 
 def _against_reference(primitive: Primitive, subject: Subject) -> None:
@@ -73,34 +74,45 @@ def _against_reference(primitive: Primitive, subject: Subject) -> None:
         cotangent = rng.standard_normal(shape).astype("float32")
         floats = [x for x in case.arrays if x.dtype.kind == "f"]
         tangents = [rng.standard_normal(x.shape).astype("float32") for x in floats]
-        got = _derivatives(case, subject.device, tangents, cotangent)
         wide = Case(primitive, tuple(map(_widened, case.arrays)), case.params)
         wanted = _derivatives(wide, REFERENCE, list(map(_widened, tangents)), _widened(cotangent))
         ways = [("jvp(f, tuple(floats), tuple(along))[1]", tangents)]
         ways += [(f"vjp(f, *floats)[1](*along)[{i}]", [cotangent]) for i in range(len(floats))]
-        for (text, along), one, other in zip(ways, got, wanted, strict=True):
+        found = _derivatives(case, subject.device, tangents, cotangent)
+        for (text, along), other in zip(ways, wanted, strict=True):
             script = partial(scripts.product, case, subject.device, text, along)
-            near(one, other, f"{text[:3]} of {case}", script)
+            near(partial(next, found), other, f"{text[:3]} of {case}", script)
 
 
-def near(got: Array, wanted: Array, what: str, script: Callable[[Array, float], str]) -> None:
-    """Fault unless `got` is within a few units of the largest finite element of `wanted`; `script`
-    shows it, given what is wanted and how far off that may be."""
+def near(
+    make: Callable[[], Array], wanted: Array, what: str, script: Callable[[Array, float], str]
+) -> None:
+    """Fault unless what `make` gives is within a few units of the largest finite element of
+    `wanted`; `script` shows it, given what is wanted and how far off that may be."""
     finite = np.isfinite(wanted)
     size = max(1e-6, float(np.max(np.abs(wanted[finite]), initial=0)))
-    with np.errstate(all="ignore"):
-        error = np.where(finite, np.abs(got.astype(np.float64) - wanted), 0)
-        strange = np.where(finite, False, ~((got == wanted) | (np.isnan(got) & np.isnan(wanted))))
     limit = _ULP * float(np.finfo(np.float32).eps) * size
-    if got.shape != wanted.shape or strange.any() or not (error <= limit).all():
+    try:
+        got = make()
+    except Exception as error:
+        problem = f"{what}: {type(error).__name__}: {error}"
+        raise Fault(problem, script(wanted, limit)) from error
+    with np.errstate(all="ignore"):
+        off = np.where(finite, np.abs(got.astype(np.float64) - wanted), 0)
+        strange = np.where(finite, False, ~((got == wanted) | (np.isnan(got) & np.isnan(wanted))))
+    if got.shape != wanted.shape or strange.any() or not (off <= limit).all():
         raise Fault(f"{what}: got {got}, not {wanted}", script(wanted, limit))
 
 
-def _derivatives(case: Case, device: str, tangents: list[Array], cotangent: Array) -> list[Array]:
+def _derivatives(
+    case: Case, device: str, tangents: list[Array], cotangent: Array
+) -> Iterator[Array]:
+    """Along `tangents`, then back from `cotangent` to each of the operands."""
     function, arguments = _function(case, device)
     _, forward = jvp(function, arguments, tuple(F.asarray(t, device=device) for t in tangents))
+    yield np.asarray(forward)
     _, pull = vjp(function, *arguments)
-    return [np.asarray(x) for x in (forward, *pull(F.asarray(cotangent, device=device)))]
+    yield from map(np.asarray, pull(F.asarray(cotangent, device=device)))
 
 
 def _widened(x: Array) -> Array:
@@ -156,9 +168,12 @@ Wanted = list[float]
 def _kink(text: str, at: Wanted, wanted: Wanted, subject: Subject) -> None:
     x = np.array(at, "float32")
     function = eval(f"lambda t: {text}", {"al": F, "np": np})
-    got = grad(lambda t: F.sum(function(t)))(F.asarray(x, device=subject.device))
+
+    def got() -> Array:
+        return np.asarray(grad(lambda t: F.sum(function(t)))(F.asarray(x, device=subject.device)))
+
     script = partial(scripts.at_kink, text, x, subject.device)
-    near(np.asarray(got), np.array(wanted, float), f"derivative of {text} at {at}", script)
+    near(got, np.array(wanted, float), f"derivative of {text} at {at}", script)
 
 
 _INF, _NAN = float("inf"), float("nan")

@@ -42,9 +42,12 @@ def checks() -> list[Check]:
         for name in ARGUMENTS
     ]
     made += [
-        Check(4, f"training-{name}", partial(training.parity, name), needs=_DTYPES)
+        Check(
+            4, f"training-{name}", partial(training.parity, name), needs=_DTYPES,
+            script=partial(training.script, name),
+        )
         for name in training.RECIPES
-    ]
+    ]  # fmt: skip
     return made
 
 

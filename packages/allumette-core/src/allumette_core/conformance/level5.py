@@ -23,50 +23,46 @@ def checks() -> list[Check]:
     made = [_large(name, _BEYOND_GROUPS) for name in _LARGE]
     made += [_large(name, _BEYOND_FLOAT) for name in _LARGEST]
     made += [
-        Check(5, name, _with_script(name, body), needs=("float32", *needs))
+        Check(5, name, body, needs=("float32", *needs), script=_script(name))
         for name, body, *needs in _BODIES
     ]
     return made
 
 
-def _with_script(name: str, body: Callable[[Subject], None]) -> Callable[[Subject], None]:
-    def run(subject: Subject) -> None:
-        try:
-            body(subject)
-        except Fault as fault:
-            raise Fault(fault.problem, stress_scripts.script(name, subject.name)) from fault
-
-    return run
+def _script(name: str) -> Callable[[Subject], str]:
+    return lambda subject: stress_scripts.script(name, subject.name)
 
 
 def _large(name: str, size: int) -> Check:
     primitive, operands, params = _LARGE[name]
+    step = Instruction(PRIMITIVES[primitive], tuple(range(len(operands))), params(size))
 
     def body(subject: Subject) -> None:
-        step = Instruction(PRIMITIVES[primitive], tuple(range(len(operands))), params(size))
         fields = {"np": np, "n": size, "rng": np.random.default_rng([subject.seed, size])}
         arrays = [eval(text, fields) for text in operands]
         with np.errstate(all="ignore"):
             wanted = KERNELS[step.primitive](*arrays, *step.params)
-        repro = scripts.large(subject.name, step, operands, size, subject.seed)
         _, dtype = step.primitive.infer(arrays, step.params)
         for made in subject.run(program_of(arrays, [step]), arrays):
-            _same(made[0], np.asarray(wanted, dtype), f"{name} of {size} elements", repro)
+            _same(made[0], np.asarray(wanted, dtype), f"{name} of {size} elements")
+
+    def script(subject: Subject) -> str:
+        return scripts.large(subject.name, step, operands, size, subject.seed)
 
     thorough = size > _BEYOND_GROUPS
-    return Check(5, f"{name}-{size}", body, primitive, needs=("float32",), full_only=thorough)
+    needs = ("float32",)
+    return Check(5, f"{name}-{size}", body, primitive, "", needs, thorough, script)
 
 
-def _same(got: Array, wanted: Array, what: str, repro: str) -> None:
+def _same(got: Array, wanted: Array, what: str) -> None:
     if got.shape != wanted.shape or got.dtype != wanted.dtype:
-        raise Fault(f"{what}: it is {got.dtype}{list(got.shape)}", repro)
+        raise Fault(f"{what}: it is {got.dtype}{list(got.shape)}")
     wrong = np.flatnonzero(got.reshape(-1) != wanted.reshape(-1))
     if wrong.size:
         first = int(wrong[0])
         raise Fault(
             f"{what}: element {first} is {got.reshape(-1)[first]}, not "
-            f"{wanted.reshape(-1)[first]} ({wrong.size} of {got.size} elements are wrong)",
-            repro,
+            f"{wanted.reshape(-1)[first]} ({wrong.size} of {got.size} elements are wrong)"
         )
 
 

@@ -14,17 +14,26 @@ from .values import Array
 
 
 def literal(x: Array) -> str:
-    """An expression that gives `x`, strides and all."""
+    """An expression that gives `x`, strides, offset and all."""
+    base = x.base
+    if isinstance(base, np.ndarray) and base.dtype == x.dtype and x.flags.c_contiguous:
+        start = (_address(x) - _address(base)) // x.itemsize
+        if start and base.ndim == 1 and base.flags.c_contiguous and base.flags.aligned:
+            return f"{literal(base)}[{start}:{start + x.size}].reshape({x.shape})"
     if x.flags.c_contiguous and x.flags.aligned and x.nbytes <= 2000:
         return f"array({x.tolist()!r}, {x.dtype.name!r})"
     low, high = byte_bounds(x)
     if not x.size:
         return f"np.zeros({x.shape}, {x.dtype.name!r})"
-    start = x.__array_interface__["data"][0]
+    start = _address(x)
     memory = bytes((ctypes.c_uint8 * (high - low)).from_address(low))
     packed = base64.b64encode(zlib.compress(memory, 9)).decode()
     raw = f"bytearray(zlib.decompress(base64.b64decode({packed!r})))"
     return f"np.ndarray({x.shape}, {x.dtype.name!r}, {raw}, {start - low}, {x.strides})"
+
+
+def _address(x: Array) -> int:
+    return int(x.__array_interface__["data"][0])
 
 
 APART, TIMES = 3, 22

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..compiler.program import Instruction
 from .case import Case
-from .repro import assembled, literal
+from .repro import assembled, literal, step
 from .values import Array
 
 _NUMBERS = (
@@ -31,16 +31,36 @@ def transfer(backend: str, x: Array) -> str:
     )
 
 
-def large(backend: str, step: Instruction, operands: Sequence[str], n: int, seed: int) -> str:
-    """`step` on operands that are given as text, against the reference."""
-    params = "".join(f", {p!r}" for p in step.params)
+def traced(backend: str, case: Case) -> str:
+    """`case` runs on the backend, and not on the host."""
+    steps = ", ".join(map(step, case.instructions()))
+    return _joined(
+        *_NUMBERS,
+        "from allumette_core.backend.registry import open_backend",
+        "from allumette_core.compiler.program import Aval, Instruction, Program",
+        "from allumette_core.primitives import PRIMITIVES as P",
+        f"inputs = [{', '.join(map(literal, case.arrays))}]",
+        f"steps = [Instruction(*parts) for parts in [{steps}]]",
+        "avals = [Aval(x.shape, x.dtype) for x in inputs]",
+        "for p, at, params in steps: avals.append(Aval(*p.infer([avals[i] for i in at], params)))",
+        f"backend = open_backend({backend!r}); device = backend.devices()[0]",
+        "program = Program(tuple(avals), len(inputs), tuple(steps), (len(avals) - 1,))",
+        "with al.profile() as ran:",
+        "    backend.compile(program, device)([backend.from_host(x, device) for x in inputs])",
+        "assert 'fallback' not in {mode for _, mode in ran.counts}, ran.counts",
+    )
+
+
+def large(backend: str, large: Instruction, operands: Sequence[str], n: int, seed: int) -> str:
+    """`large` on operands that are given as text, against the reference."""
+    params = "".join(f", {p!r}" for p in large.params)
     same = "got.dtype == want.dtype and got.shape == want.shape and (got == want).all()"
     return assembled(
         backend,
         f"n = {n}; rng = np.random.default_rng([{seed}, n]); inputs = [{', '.join(operands)}]",
-        [step],
+        [large],
         "from allumette_core.backend.reference import KERNELS as K; "
-        f"want = np.asarray(K[P[{step.primitive.name!r}]](*inputs{params}))",
+        f"want = np.asarray(K[P[{large.primitive.name!r}]](*inputs{params}))",
         same,
         outputs=(len(operands),),
     )

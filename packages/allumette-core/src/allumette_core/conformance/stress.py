@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backend.reference import KERNELS
 from ..compiler.program import Instruction, Program
+from ..dtypes import float32
 from ..errors import AllumetteError
 from ..primitives import PRIMITIVES as P
 from .case import program_of
@@ -232,19 +233,23 @@ def too_large(subject: Subject) -> None:
     raise Fault(f"a value of 2**46 elements was answered with {type(made[0]).__name__}")
 
 
+def alike_steps() -> list[list[Instruction]]:
+    """Of two matrices x and y."""
+    return [
+        *([Step(P["flip"], (0,), (axes,))] for axes in ((0,), (1,), (0, 1))),
+        *([Step(P["sub"], pair, ())] for pair in ((0, 1), (1, 0))),
+        *([Step(P["full"], (), ((2,), value, float32))] for value in (0.0, -0.0, 1.0, -1.0)),
+        *([Step(P["cumsum"], (0,), (axis,))] for axis in (0, 1)),
+        *([Step(P["neg"], (0,), ()), Step(P["abs"], (i,), ())] for i in (0, 1)),
+    ]
+
+
 def alike_programs(subject: Subject) -> None:
     """Programs that differ in one thing only, all compiled before the first of them runs."""
     rng = subject.rng("alike")
     x, y = (exact(np.dtype("float32"), (4, 4), rng) for _ in range(2))
-    variants = [
-        *([Step(P["flip"], (0,), (axes,))] for axes in ((0,), (1,), (0, 1))),
-        *([Step(P["sub"], pair, ())] for pair in ((0, 1), (1, 0))),
-        *([Step(P["full"], (), ((2,), value, x.dtype))] for value in (0.0, -0.0, 1.0, -1.0)),
-        *([Step(P["cumsum"], (0,), (axis,))] for axis in (0, 1)),
-        *([Step(P["neg"], (0,), ()), Step(P["abs"], (i,), ())] for i in (0, 1)),
-    ]
-    runs = [subject.compile(program_of([x, y], steps)) for steps in variants]
-    for steps, run in zip(variants, runs, strict=True):
+    runs = [subject.compile(program_of([x, y], steps)) for steps in alike_steps()]
+    for steps, run in zip(alike_steps(), runs, strict=True):
         values = [x, y]
         for primitive, inputs, params in steps:
             values.append(np.asarray(KERNELS[primitive](*(values[i] for i in inputs), *params)))

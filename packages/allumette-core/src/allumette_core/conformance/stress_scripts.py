@@ -1,10 +1,12 @@
-"""Scripts, like those of `repro`, for what fails with many calls, threads, donation or memory."""
+"""Scripts, like those of `repro`, for what fails with many calls, threads, donation, memory or an
+interruption."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ..compiler.program import Instruction
 from .repro import step
-from .stress import rounding_steps, stress_steps
+from .stress import alike_steps, rounding_steps, stress_steps
 
 
 class _Script(NamedTuple):
@@ -33,6 +35,10 @@ _RUN = "run = backend.compile(program, device)"
 
 def _text(steps: list[str]) -> str:
     return f"[{', '.join(steps)}]"
+
+
+def _steps(steps: list[Instruction]) -> str:
+    return _text(list(map(step, steps)))
 
 
 _STRESS = _text([step(i) for i in stress_steps()])
@@ -90,9 +96,17 @@ _SCRIPTS: Mapping[str, _Script] = {
         "t = threading.Thread(target=work); t.start(); t.join(); assert found == [True], found",
     ),
     "threads": _stress(
-        "work = lambda d: found.append(all(right(run(put(d)), d) for _ in range(50))); found = []",
-        "pool = [threading.Thread(target=work, args=(d,)) for d in data[:4]]; "
-        "[t.start() for t in pool]; [t.join() for t in pool]; assert found == [True] * 4",
+        "of = lambda n: Program(tuple(Aval((n,) * len(v.shape), v.dtype) for v in values), 2, "
+        "tuple(steps), (6, 7, 3)); found = []; good = lambda p, d: right(p(put(d)), d); "
+        "work = lambda d, n: found.append(all(good(run, d) and "
+        "good(backend.compile(of(m), device), d[:, :m]) for m in range(n, n + 10)))",
+        "pool = [threading.Thread(target=work, args=(d, 100 + i * 7)) for i, d in "
+        "enumerate(data[:4])]; [t.start() for t in pool]; [t.join() for t in pool]; "
+        "assert found == [True] * 4, found",
+    ),
+    "in-cycles": _stress(
+        "for d in data[:10]: cycle = [put(d)]; cycle += [run(cycle[0]), cycle]; "
+        "good = right(cycle[1], d); del cycle; gc.collect(); assert good"
     ),
     "flat-memory": _stress(
         "import resource as r, sys; unit = 1 if sys.platform == 'darwin' else 1024; "
@@ -132,10 +146,52 @@ _SCRIPTS: Mapping[str, _Script] = {
 }
 
 
+# Those that are not about one program.
+_ALIKE = (
+    """\
+import numpy as np
+from numpy import dtype
+from allumette_core.backend.reference import KERNELS
+from allumette_core.backend.registry import open_backend
+from allumette_core.compiler.program import Aval, Instruction, Program
+from allumette_core.primitives import PRIMITIVES as P
+backend = open_backend({backend!r}); device = backend.devices()[0]; made = []
+given = list(np.random.default_rng(0).integers(-8, 9, (2, 4, 4)).astype('float32'))
+"""
+    + f"for steps in [{', '.join(map(_steps, alike_steps()))}]:"
+    + """
+    values = list(given)
+    for p, at, params in steps: values.append(np.asarray(KERNELS[p](*[values[i] for i in at], *params)))
+    program = Program(tuple(Aval(v.shape, v.dtype) for v in values), 2, tuple(Instruction(*s) for s in steps), (len(values) - 1,))
+    made.append((steps, backend.compile(program, device), values[-1]))
+for steps, run, want in made:
+    got = backend.to_host(run([backend.from_host(x, device) for x in given])[0]); assert got.tobytes() == want.tobytes(), (steps, got, want)
+"""  # noqa: E501
+)
+_INTERRUPTED = """\
+import sys, threading, numpy as np
+from allumette_core.backend.registry import open_backend; from allumette_core.primitives import PRIMITIVES as P
+from allumette_core.compiler.program import Aval, Instruction, Program
+backend = open_backend({backend!r}); device = backend.devices()[0]; left, found = [0], []
+def interrupt(frame, event, argument):
+    left[0] -= event in ('call', 'c_return')
+    if left[0] == 0: raise KeyboardInterrupt
+def work(n):
+    run = backend.compile(Program((Aval((n,), np.dtype('float32')),) * 2, 1, (Instruction(P['neg'], (0,), ()),), (1,)), device)
+    found.append((backend.to_host(run([backend.from_host(np.ones(n, 'float32'), device)])[0]) == -1).all())
+for left[0] in range(1, 500):
+    n = left[0]; sys.setprofile(interrupt)
+    try: work(n)
+    except KeyboardInterrupt: found.clear(); again = threading.Thread(target=work, args=(n,), daemon=True); again.start(); again.join(20)
+    sys.setprofile(None); assert found and found[-1], f'after an interruption at event {{n}}'
+"""  # noqa: E501
+_WHOLE = {"alike-programs": _ALIKE, "interrupted": _INTERRUPTED}
+
+
 def script(name: str, backend: str) -> str:
-    """The script of the check `name` of level 5, or nothing: it shows what a few lines can."""
-    if name not in _SCRIPTS:
-        return ""
+    """The script of the check `name` of level 5."""
+    if name in _WHOLE:
+        return _WHOLE[name].format(backend=backend)
     inputs, steps, outputs, lines, donated = _SCRIPTS[name]
     fields = {"inputs": inputs, "steps": steps, "count": len(inputs), "outputs": outputs}
     return _HEAD.format(backend=backend, donated=donated, **fields) + "\n".join(lines) + "\n"

@@ -49,18 +49,19 @@ RECIPES: Mapping[str, tuple[Callable[[Parameters, Tensor, Tensor], Tensor], floa
 
 
 def parity(name: str, subject: Subject) -> None:
-    """Fault unless every loss agrees to 1e-3 (the reference runs in float64), and falls."""
+    """Fault unless every loss agrees to 1e-3 with that of the reference in float64; those fall."""
     data = _data(subject.rng("training", name))
     got = losses(name, data, subject.device, "float32")
     wanted = losses(name, data, REFERENCE, "float64")
     if not np.allclose(got, wanted, rtol=1e-3, atol=1e-5):
-        repro = scripts.training(*RECIPES[name], data, subject.device, wanted)
-        raise Fault(f"the losses of {name} are {got}, those of the reference {wanted}", repro)
-    if not got[-1] < got[1]:
-        raise Fault(
-            f"the loss of {name} does not fall: over all examples it was {got[1]} first, "
-            f"and {got[-1]} after {_STEPS - 2} steps"
-        )
+        raise Fault(f"the losses of {name} are {got}, those of the reference {wanted}")
+
+
+def script(name: str, subject: Subject) -> str:
+    """What shows that it fails."""
+    data = _data(subject.rng("training", name))
+    wanted = losses(name, data, REFERENCE, "float64")
+    return scripts.training(*RECIPES[name], data, subject.device, wanted)
 
 
 def _data(rng: Generator) -> list[Array]:
