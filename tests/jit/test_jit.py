@@ -730,3 +730,14 @@ def test_a_donated_tensor_that_is_captured_too_is_refused():
         f(t([2.0]))
     with pytest.raises(al.DeviceError, match="twice"):
         f(w)
+
+
+def test_without_a_tensor_the_default_device_decides():
+    makes, takes = al.jit(lambda: al.ones(3) * 2.0), al.jit(lambda x: x * 2.0)
+    try:
+        for name in ("seq", "numpy", "seq"):
+            al.set_default_device(name)
+            for _ in range(2):
+                assert makes().device == takes(1.0).device == name
+    finally:
+        al.set_default_device(None)

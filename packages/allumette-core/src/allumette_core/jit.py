@@ -19,6 +19,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 import numpy as np
 
 from . import expr, tree
+from .backend.registry import default_device
 from .convert import from_array, number
 from .errors import ArgumentError, TracingError
 from .evaluation import buffers_of
@@ -87,6 +88,8 @@ class Jitted(Generic[A, R]):
             signed.append(sign(node))
         if inline:  # part of a larger graph, without a program of its own
             return self.function(*args, **kwargs)
+        if not any(type(leaf) is Tensor and leaf._node.device for leaf in leaves):
+            signed.append(default_device())  # it is what decides
         key = (structure, *signed)
         traced, captured = self._found(key) or self._trace(key, leaves, structure)
         nodes = [

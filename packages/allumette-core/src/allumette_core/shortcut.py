@@ -51,7 +51,7 @@ def shortcut(traced: "Traced", arguments: Sequence[Any]) -> Callable[..., Any] |
         return None
     inputs = _Inputs()
     names = [f"argument{i}" for i in range(len(arguments))]
-    if not all(map(inputs.take, names, arguments)):
+    if not all(map(inputs.take, names, arguments)) or not inputs.placed:
         return None
     outputs = range(len(traced.made))
     looks_outside = bool(traced.watched or traced.guards or traced.constants)
@@ -86,6 +86,8 @@ class _Inputs:
         self.nodes: list[str] = []
         self.known: dict[str, Any] = {}
         """What names in the code stand for."""
+        self.placed = False
+        """Whether there is a tensor: without one the default device is what decides."""
 
     @property
     def buffers(self) -> list[str]:
@@ -95,6 +97,7 @@ class _Inputs:
         """Add the code for `value`, which is `name` there; False if there is none."""
         kind = type(value)
         if kind is Tensor:
+            self.placed = True
             node = self._node(f"{name}._node")
             self._miss_unless(f"{node}.signature is {self._know(sign(value._node))}")
         elif kind in (int, float):
