@@ -1,6 +1,7 @@
 """What a program keeps of the device's memory goes back with it."""
 
 import gc
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -95,3 +96,25 @@ print(f(x).shape, f(x).shape)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("() ()\n", "")
+
+
+def test_a_process_may_end_while_the_device_works() -> None:
+    """Without a wait, one in three crashed while a software driver compiled."""
+    code = """
+import atexit, random
+atexit.register(lambda: print(device.commands._encoder))  # is called after those to come
+import allumette_core as al
+from allumette_core.backend.registry import backend_of
+c = random.random()  # in no cache of the driver
+f = al.jit(lambda a: al.pow(a, a) + al.atan2(a, a) + al.erf(a) + al.sin(a) * c)
+x = f(al.ones((1 << 16, 64), device="gpu"))
+device = backend_of("gpu").device("gpu")
+device.commands.submit()
+y = al.ones(3, device="gpu") + 1
+al.evaluate(y)  # waits to be submitted
+"""
+    environment = os.environ | {"MESA_SHADER_CACHE_DISABLE": "1"}
+    for _ in range(6):
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "None\n", "")

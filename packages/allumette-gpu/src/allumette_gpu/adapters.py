@@ -53,13 +53,18 @@ def _every_adapter() -> tuple[Any, ...]:
     return tuple(sorted(found, key=_rank))
 
 
+def is_ours() -> bool:
+    """Whether this process may use the driver: no other one, its parent, has used it before."""
+    return _used_in in (None, os.getpid())
+
+
 def refuse_after_fork() -> None:
     """Refuse what would hang: a driver's threads and devices do not survive a fork.
 
     Raises:
         DeviceError: this is a child of the process that found the adapters.
     """
-    if _used_in not in (None, os.getpid()):
+    if not is_ours():
         raise DeviceError(
             "gpu: a GPU cannot be used after a fork; start processes with multiprocessing's "
             "'spawn', or touch the GPU only in the child"

@@ -1,5 +1,6 @@
 """The backend `gpu`: programs become WGSL kernels, values are buffers of the driver."""
 
+import atexit
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ class GpuBackend(Backend):
             raise BackendError(f"gpu: {why}")
         self._devices: dict[str, Device] = {}
         self._opening = threading.RLock()
+        atexit.register(self._leave)
         dtypes = dtypes_of(self.adapters[0])
         self.info = replace(INFO, capabilities=replace(INFO.capabilities, dtypes=dtypes))
 
@@ -50,6 +52,10 @@ class GpuBackend(Backend):
             if found is None:
                 found = self._devices[name] = Device(self.adapters[names.index(name)], name)
         return found
+
+    def _leave(self) -> None:
+        for device in self._devices.values():
+            device.leave()
 
     def reset(self, name: str) -> None:
         """Open the device `name` anew, after it was lost; values that it held are gone."""

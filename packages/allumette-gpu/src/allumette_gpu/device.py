@@ -11,7 +11,7 @@ from allumette_core.errors import BackendError, DeviceLostError
 from numpy.typing import NDArray
 
 from . import native
-from .adapters import adapter_name, refuse_after_fork
+from .adapters import adapter_name, is_ours, refuse_after_fork
 from .commands import Commands
 from .errors import is_loss
 from .limits import Limits, limits_of
@@ -79,6 +79,14 @@ class Device:
             self.lost = "it was opened anew, and what it held is lost; make that anew"
             self.commands.drop()
             self.raw.destroy()
+
+    def leave(self) -> None:
+        """Wait for what runs, as the process ends: a driver whose memory is gone while its threads
+        still compile or compute takes the process down with it."""
+        if not self.lost and is_ours():
+            with self.lock:
+                self.commands.drop()
+                self.raw._poll_wait()
 
     def check(self) -> None:
         """Refuse use where it cannot work.
