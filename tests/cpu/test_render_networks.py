@@ -192,3 +192,10 @@ PERMUTED: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("name", PERMUTED)
 def test_a_product_is_written_where_its_axes_are_wanted(name: str, rows: int) -> None:
     agree(PERMUTED[name], normal(rows, 12, 20), normal(20, 9, seed=1))
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 6), (7, 40, 50), (33, 5, 3), (129, 300, 8)])
+def test_the_gradients_of_a_product_alone(shape: tuple[int, int, int]) -> None:
+    """That of its right side is written as the transpose of what is computed, row by row."""
+    m, k, n = shape
+    agree(lambda a, b, g: al.vjp(al.matmul, a, b)[1](g), normal(m, k), normal(k, n), normal(m, n))

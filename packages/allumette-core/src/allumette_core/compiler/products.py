@@ -45,8 +45,8 @@ def _by_strides(plain: Contract, groups: Groups) -> Contract | None:
     if len(k) > 1 and not plain.accumulate:
         return None
     (*ms, row), (*ns, column), (*ks, term) = (_main_last(dims) for dims in (m, n, k))
-    writable = 1 in (row.out, column.out) or column.size == 1 or (row.size == 1 and not row.rows)
-    if not writable:
+    writable = 1 in (row.out, column.out)
+    if not writable and not any(dim.size == 1 and not dim.rows for dim in (row, column)):
         return None
     return replace(plain, batch=(*batch, *ms, *ns, *ks), m=row, n=column, k=term)
 

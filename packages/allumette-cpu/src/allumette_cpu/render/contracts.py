@@ -53,7 +53,8 @@ class _Writer:
         m, n, k = self.product.m, self.product.n, self.product.k
         a = (lhs, self._step(m, "lhs"), self._step(k, "lhs"))
         b = (rhs, self._step(k, "rhs"), self._step(n, "rhs"))
-        if n.out != 1 and n.size > 1:  # the columns of the result are contiguous: out' = rhs' lhs'
+        # Where it is the columns of the result that are contiguous: out' = rhs' lhs'.
+        if n.out != 1 and (n.size > 1 or n.rows):
             a, b = (rhs, b[2], b[1]), (lhs, a[2], a[1])
             m, n = n, m
         sizes = [self._size(dim) for dim in (m, n, k)]
