@@ -10,13 +10,14 @@ import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import FunctionType
 from typing import ClassVar
 
 import contract_page
 import pytest
 from allumette_core.backend.reference import KERNELS, NumpyBackend
 from allumette_core.backend.spec import Capabilities
-from allumette_core.conformance import report
+from allumette_core.conformance import plugin, report
 from allumette_core.conformance.check import Check, perform
 from allumette_core.conformance.levels import checks, parse
 from allumette_core.conformance.subject import Subject
@@ -52,6 +53,7 @@ PLUGIN = """
 SLOW = """
 import time
 from pathlib import Path
+from types import FunctionType
 from allumette_core.backend.hooks import hookimpl
 from allumette_core.backend.reference import NumpyBackend
 from allumette_core.backend.spec import BackendInfo
@@ -180,6 +182,21 @@ def test_several_backends_are_shown_in_the_order_of_their_names(tmp_path: Path) 
     assert shown == [("slow", ""), ("numpy", ""), ("", "unavailable")]
     assert re.search(r"^nonsense +exit 4  not available$", done.stdout, re.MULTILINE)
     assert not list((tmp_path / "out").glob("*/repro-*"))
+
+
+def test_ctrl_c_where_code_has_no_line_is_described_all_the_same() -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    code = interrupted.__code__.replace(co_linetable=b"")
+    try:
+        FunctionType(code, {})()
+    except KeyboardInterrupt:
+        found = pytest.ExceptionInfo[BaseException].from_current()
+    before = len(found.traceback)
+    plugin.pytest_keyboard_interrupt(found)
+    assert len(found.traceback) < before  # pytest stumbles over the rest
+    assert "KeyboardInterrupt" in str(found.getrepr(funcargs=True))
 
 
 @pytest.mark.parametrize("names", [["slow"], ["slow", "numpy"]])

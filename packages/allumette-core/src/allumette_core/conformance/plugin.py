@@ -3,6 +3,7 @@
 import time
 from collections.abc import Generator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,6 +101,20 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """From here on, every check that was chosen has to be accounted for."""
     run = session.config.stash[_KEY].run
     run.selected = [item.callspec.id for item in session.items if hasattr(item, "callspec")]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Leave out of the traceback what has no line: Ctrl-C may come there, and pytest would fail to
+    describe the place."""
+    excinfo.traceback = excinfo.traceback.filter(_has_line)
+
+
+def _has_line(entry: Any) -> bool:
+    try:
+        return bool(entry.lineno >= 0)
+    except TypeError:  # None - 1
+        return False
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
