@@ -183,6 +183,7 @@ PERMUTED: dict[str, Callable[..., Any]] = {
     "batched": lambda x, w: al.einsum("bik,kj->bji", x, w),
     "also read": lambda x, w: (y := al.einsum("bik,kj->jbi", x, w), al.exp(y).sum(axis=1)),
     "also read before": lambda x, w: (y := x @ w, al.permute_dims(y, (2, 0, 1)))[1] + 0.0 * y.sum(),
+    "batch last": lambda x, w: al.einsum("bik,bjk->ijb", x, x),
     "twice": lambda x, w: [al.permute_dims(x @ w, axes) for axes in ((1, 0, 2), (2, 1, 0))],
     "summed": lambda x, w: al.permute_dims(al.einsum("bik,bij->kj", x, x @ w), (1, 0)),
 }

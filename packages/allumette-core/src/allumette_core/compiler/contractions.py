@@ -107,13 +107,15 @@ def contract(fusion: "Fusion", value: int, instruction: Instruction) -> Contract
     rows_of = (flow.out, *flow.ins) if flow else (None, None, None)
     if (output := _permuted_output(fusion, value)) is not None:
         found, loops = _best(fusion, (lhs, rhs), output, rows_of, instruction.params)
-        if loops == 1:
+        if found is not None and loops == 1:
             fusion.claim(output.value)
             fusion.term_of[value] = fusion.load(output.value, output.layout)
             return found
     order = _order(lhs, rhs, rows_of[0], instruction.params)
     out = Access(value, fusion.claim(value, order))
-    return _best(fusion, (lhs, rhs), out, rows_of, instruction.params)[0]
+    made, _ = _best(fusion, (lhs, rhs), out, rows_of, instruction.params)
+    assert made is not None  # copies and a place of its own make a product of anything
+    return made
 
 
 def _permuted_output(fusion: "Fusion", value: int) -> Access | None:
@@ -140,8 +142,9 @@ def _best(
     out: Access,
     rows_of: tuple[int | None, ...],
     params: Params,
-) -> tuple[Contract, int]:
-    """The product that is written to `out`, with as few loops around it as can be."""
+) -> tuple[Contract | None, int]:
+    """The product that is written to `out`, with as few loops around it as can be, and how many;
+    None if `out` has neither rows nor columns in one piece."""
     best: Contract | None = None
     least = 0
     # Operands are copied only if that makes one product of many: the left, the right, both.
@@ -163,7 +166,6 @@ def _best(
                 best, least = found, loops
         if least == 1:
             break
-    assert best is not None
     return best, least
 
 
