@@ -17,6 +17,7 @@ from faulty_promises import (
     Overpromises,
     Untraced,
     WrongIfJitted,
+    WrongWhereReturned,
 )
 from faulty_transfers import (
     Canonical,
@@ -270,6 +271,7 @@ BACKEND_FAULTS: tuple[tuple[str, Make], ...] = (
     ("rounds differently from run to run", Moody),
     ("rounds otherwise from the eleventh call on", ChangesTier),
     ("is wrong behind a view once it compiles", WrongIfJitted),
+    ("writes permuted products as they were once it compiles", WrongWhereReturned),
     ("declares a tighter tolerance than it keeps", Overpromises),
     ("declares a looser tolerance than is allowed", Loosens),
     ("is broken for good by one error", BrokenByError),

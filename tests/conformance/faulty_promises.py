@@ -40,6 +40,30 @@ class WrongIfJitted(Faulty):
         return lambda buffers: [np.flip(x) for x in run(buffers)]
 
 
+class WrongWhereReturned(Faulty):
+    """Once it compiles, a product that is returned with its axes permuted is written as it was."""
+
+    def compile(self, program: Program, device: str) -> Executable:
+        run = super().compile(program, device)
+        made = dict(enumerate(program.instructions, program.num_inputs))
+
+        def is_wrong(value: int) -> bool:
+            while value in made and made[value].primitive in (P.alias, P.permute):
+                if made[value].primitive is P.permute:
+                    before = made.get(made[value].inputs[0])
+                    return before is not None and before.primitive is P.dot_general
+                value = made[value].inputs[0]
+            return False
+
+        wrong = [program.repeats and is_wrong(value) for value in program.outputs]
+
+        def written(buffers: Sequence[Buffer]) -> list[Buffer]:
+            results = zip(run(buffers), wrong, strict=True)
+            return [np.ravel(x, "F").reshape(x.shape) if bad else x for x, bad in results]
+
+        return written
+
+
 class Overpromises(Faulty):
     """Declares its exp to be rounded correctly."""
 
