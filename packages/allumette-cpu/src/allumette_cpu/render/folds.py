@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from allumette_core.compiler.schedule import Place, Store
 
+from ..runtime.vectors import vector_bytes
 from ..scalars import F64, Value, intrinsic, llvm_type, memory_type
 from .casts import convert, number
 from .emit import ANY_ORDER, constant
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 DType = np.dtype[Any]
 FLOAT64 = np.dtype("float64")
 SUMS = ("sum", "scatter")
-RUN = 256  # points: some sixteen for each lane, even of short vectors
+RUN = 16 * vector_bytes()  # points: some sixteen for each lane of the four vectors of a loop
 TURNS = 16
 FEW = 64  # turns: no more are added up in one piece
 LOCAL = 1 << 14  # sums that there is room for on the stack
