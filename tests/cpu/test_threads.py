@@ -10,12 +10,17 @@ from typing import Any
 import allumette_core as al
 import numpy as np
 import pytest
+from allumette_core.compiler.fusion import fuse
+from allumette_core.compiler.lowering import renders
 from allumette_core.compiler.program import Program
+from allumette_core.compiler.simplify import simplify
+from allumette_core.compiler.stream import stream
 from allumette_cpu.render import sizes
 from allumette_cpu.runtime import bind, cache, driver
 from hypothesis import given, settings
+from networks import network, step
 
-from .rendering import native
+from .rendering import native, traced
 from .test_render_random import programs
 
 
@@ -31,6 +36,14 @@ def test_any_number_of_threads_gives_the_same_bits(program: Program) -> None:
         wanted = [a.tobytes() for a in native(program, arrays, 1)]
         for threads in (2, 3, 5):
             assert [a.tobytes() for a in native(program, arrays, threads)] == wanted
+
+
+@pytest.mark.parametrize("rows", [100_000, 1_000_000])
+def test_threads_have_equal_shares_of_a_training_step(rows: int) -> None:
+    phase = stream(simplify(traced(step, *network(rows))[0]), renders)[0]
+    cut = sizes.measure(fuse(phase), []).rows
+    assert cut.blocks == 64
+    assert rows - 63 * cut.block > cut.block // 2
 
 
 SCRIPT = """

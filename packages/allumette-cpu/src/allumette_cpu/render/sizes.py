@@ -105,7 +105,7 @@ def _rows(loop: Loop, work: int, folds: dict[int, FoldSize], fold_bytes: int) ->
     wanted = 1 << wanted.bit_length() - 1  # a power of two: threads have equal shares
     share = -(-total // wanted)
     chunk = min(room, _rounded(-(-share // -(-share // room))))
-    block = -(-share // chunk) * chunk
+    block = _rounded(share)
     padding = PADDING if room > LANES else 0
     return Rows(chunk, room + padding, block, -(-total // block))
 
