@@ -141,3 +141,17 @@ def test_numbers_that_change_with_every_call_do_not_submit(device: Any) -> None:
         wanted = wanted * np.float32(0.5) + np.float32(i / 4)
     assert device.commands.submits == before
     np.testing.assert_array_equal(x.numpy(), wanted)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 3, 5), (0, 4)])
+def test_what_is_read_is_what_was_written(
+    device: Any, backend: Any, shape: tuple[int, ...]
+) -> None:
+    """In every dtype; an odd number of float16 ends within a word, and none shares memory."""
+    numbers = np.random.default_rng(0).random(shape) * 100
+    given = [numbers.astype(name) for name in sorted(device.dtypes)]
+    kept = [backend.from_host(x, "gpu") for x in given]
+    read = [backend.to_host(x) for x in kept]
+    for x, y in zip(given, read, strict=True):
+        assert (x.shape, x.dtype) == (y.shape, y.dtype)
+        np.testing.assert_array_equal(x, y)

@@ -5,6 +5,7 @@ This is the part of `Tensor` that makes no graph.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, Final
 from weakref import ref
 
@@ -52,7 +53,7 @@ class Handle:
     @property
     def size(self) -> int:
         """The number of elements."""
-        return int(np.prod(self._node.shape, dtype=np.int64))
+        return prod(self._node.shape)
 
     @property
     def device(self) -> str:
@@ -79,13 +80,17 @@ class Handle:
 
     def _host(self) -> NDArray[Any]:
         """`numpy` for what does not hand the array on."""
+        array = self._value().view()
+        array.flags.writeable = False
+        return array
+
+    def _value(self) -> NDArray[Any]:
+        """The value as the backend gives it, not to be written to nor handed on."""
         evaluation.refuse_reading()
         node = self._node
         if node.buffer is None or node.buffer is expr.DONATED:
             evaluation.evaluate_nodes((node,))
-        array = backend_of(node.device or default_device()).to_host(node.buffer)
-        array = array.view()
-        array.flags.writeable = False
+        array: NDArray[Any] = backend_of(node.device or default_device()).to_host(node.buffer)
         return array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -107,7 +112,7 @@ class Handle:
         """
         if self.size != 1:
             raise ShapeError(f"item: needs exactly one element, got shape {self.shape}")
-        value: Scalar = self._host().reshape(()).item()
+        value: Scalar = self._value().item()
         return value
 
     def tolist(self) -> Any:

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import wgpu
+from numpy.typing import NDArray
 from wgpu.backends.wgpu_native import _api as api
 from wgpu.backends.wgpu_native._ffi import ffi, lib
 
@@ -181,24 +182,25 @@ class Staging:
                 self._buffers[room] = buffer
         return buffer
 
-    def read(self, buffer: Any, size: int) -> Any:
-        """The first `size` bytes of `buffer`, once what was submitted is done."""
+    def read(self, buffer: Any, into: NDArray[Any]) -> None:
+        """Fill `into` with what is in `buffer`, once what was submitted is done."""
+        size = -(-into.nbytes // 4) * 4
         if CAN_ENCODE:
-            return self._directly(buffer._internal, size)
+            self._directly(buffer._internal, into, size)
+            return
         buffer.map_sync(wgpu.MapMode.READ, 0, size)
-        data = buffer.read_mapped(0, size)
+        into.data.cast("B")[:] = buffer.read_mapped(0, size)[: into.nbytes]
         buffer.unmap()
-        return data
 
-    def _directly(self, buffer: Any, size: int) -> Any:
+    def _directly(self, buffer: Any, into: NDArray[Any], size: int) -> None:
+        target = ffi.from_buffer(into, require_writable=True)
         self._statuses.clear()
         api.libf.wgpuBufferMapAsync(buffer, lib.WGPUMapMode_Read, 0, size, self._when_mapped[0])
         api.libf.wgpuDevicePoll(self.device._internal, True, ffi.NULL)
         if self._statuses != [lib.WGPUMapAsyncStatus_Success]:
             raise RuntimeError(f"a buffer could not be mapped (status {self._statuses})")
-        data = bytearray(ffi.buffer(lib.wgpuBufferGetMappedRange(buffer, 0, size), size))
+        ffi.memmove(target, lib.wgpuBufferGetMappedRange(buffer, 0, size), into.nbytes)
         lib.wgpuBufferUnmap(buffer)
-        return data
 
 
 def _callback() -> Any:

@@ -7,6 +7,7 @@ that can leave their range; a bool is stored as 0 or 1. float16 is computed with
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -39,14 +40,20 @@ TYPES: dict[str, GpuType] = {
 }
 
 
+@cache
+def host(dtype: DType) -> DType:
+    """The NumPy type of the bytes of `dtype` in a buffer."""
+    return np.dtype(TYPES[dtype.name].host)
+
+
 def stored_bytes(size: int, dtype: DType) -> int:
     """The bytes that `size` elements take, in whole words."""
-    return -(-size * np.dtype(TYPES[dtype.name].host).itemsize // 4) * 4
+    return -(-size * host(dtype).itemsize // 4) * 4
 
 
 def to_stored(array: NDArray[Any]) -> NDArray[Any]:
     """`array` as it is stored, contiguous and in whole words."""
-    made = np.ascontiguousarray(array, dtype=TYPES[array.dtype.name].host).reshape(-1)
+    made = np.ascontiguousarray(array, dtype=host(array.dtype)).reshape(-1)
     return np.append(made, made[:1]) if made.nbytes % 4 else made
 
 
