@@ -1,6 +1,7 @@
-"""Elementwise kernels that move four neighbours at a time: the same values, however read."""
+"""Kernels that move four neighbours at a time: the same values, however read."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import allumette_core as al
@@ -14,6 +15,18 @@ from allumette_gpu.plan.prepare import prepare
 
 Function = Callable[..., Any]
 SHAPE = (64, 256)
+ROWS: dict[str, Function] = {
+    "sums": lambda a, b: al.sum(a, axis=1),
+    "of everything": lambda a, b: al.sum(a * b),
+    "of a column and a row": lambda a, b: al.sum(a * b[:, :1] + b[0], axis=1),
+    "flipped beside aligned": lambda a, b: al.max(al.flip(a, axis=1) - b, axis=1),
+    "several, and an epilogue": lambda a, b: (al.sum(a, axis=1) * b[:, 3], al.max(a, axis=1)),
+    "of what the epilogue reads": lambda a, b: al.sum(a * b, axis=1) + al.reshape(b, (-1,))[:64],
+    "nan and infinite": lambda a, b: (al.max(al.log(a), axis=1), al.min(b / (a - a), axis=1)),
+    "beside a map and columns": lambda a, b: (a + b, al.min(a, axis=1), al.sum(b, axis=0)),
+    "means of exp": lambda a, b: al.mean(al.exp(a + b), axis=1),
+    "integers": lambda a, b: al.prod((a * 9).astype(al.int8), axis=1),
+}  # fmt: skip
 FUNCTIONS: dict[str, Function] = {
     "aligned": lambda a, b: a * b + 1,
     "reshaped": lambda a, b: al.reshape(al.reshape(a, (-1,)) * 2, a.shape) - b,
@@ -56,6 +69,29 @@ def test_four_at_a_time(name: str, device: Any) -> None:
     given = arrays(SHAPE)
     assert any("array<vec4<f32>>" in source for source in sources(FUNCTIONS[name], given, device))
     check(FUNCTIONS[name], given)
+
+
+@pytest.mark.parametrize("software", [True, False], ids=["processor", "card"])
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_four_at_a_time(
+    name: str, software: bool, device: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "limits", replace(device.limits, software=software))
+    given = arrays(SHAPE)
+    assert any("array<vec4<f32>>" in source for source in sources(ROWS[name], given, device))
+    check(ROWS[name], given)
+
+
+@pytest.mark.parametrize("shape", [(4096, 4), (128, 132), (4, 16384), (1, 1 << 17), (128, 130)])
+def test_rows_of_any_length(same: Any, shape: tuple[int, ...], device: Any) -> None:
+    """Exactly: in one piece or several, folded up alone or together."""
+    x = (np.random.default_rng(5).integers(-40, 40, shape) / 8).astype(np.float32)
+    (source, *_) = sources(lambda x: al.sum(x, axis=1), [x], device)
+    assert ("vec4" in source) is (shape[1] % 4 == 0)
+    for kind in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(device, "limits", replace(device.limits, software=kind))
+            same([x], ("sum", (0,), ((1,),)), ("max", (0,), ((1,),)), outputs=(1, 2))
 
 
 def test_half_precision(device: Any) -> None:

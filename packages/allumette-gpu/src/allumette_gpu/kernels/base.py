@@ -53,7 +53,7 @@ class Job:
     limits: Limits
     temps: Temps
     quads: frozenset[int] = frozenset()
-    """Values of which four elements at a time are loaded or stored."""
+    """Values of which four elements at a time are loaded or stored; see `Shader.four`."""
 
     @property
     def program(self) -> Program:
@@ -69,6 +69,7 @@ class Shader:
         self.values = Values(job.program, self.writer, self)
         self._bound: dict[int, tuple[str, str, bool]] = {}  # name, stored type, written
         self._shared: list[tuple[str, str]] = []
+        self._fours: dict[str, str] = {}  # names of numbers of elements, and where these are
 
     # ---- buffers
 
@@ -84,7 +85,19 @@ class Shader:
 
     def loaded(self, value: int, stored: str, place: str) -> str:
         """The element `place` of a buffer."""
-        return f"{self.bind(value, stored, False)}[{place}]"
+        if value not in self.job.quads:
+            return f"{self.bind(value, stored, False)}[{place}]"
+        quad, component = self._fours[place].split(".")
+        name = self.bind(value, f"vec4<{stored}>", False)
+        return f"{self.writer.let(f'{name}[{quad}]')}.{component}"
+
+    def four(self, quad: str) -> list[str]:
+        """Names for the numbers of the four neighbours that are quad number `quad`."""
+        names = {self.writer.fresh("n"): component for component in "xyzw"}
+        for place, name in enumerate(names):
+            self.writer.line(f"let {name} = {quad} * 4u + {place}u;")
+        self._fours |= {name: f"{quad}.{component}" for name, component in names.items()}
+        return list(names)
 
     def bind(self, value: int, stored: str, written: bool) -> str:
         """The name under which buffer `value` is bound."""

@@ -23,7 +23,7 @@ SOFTWARE_ROWS = 512  # so many are better folded alone on a processor, where wai
 
 
 Bounds = tuple[str, str, int, int]
-"""Where a loop over elements starts and ends, its step, and how often it turns."""
+"""Where a loop over the turns of a space starts and ends, its step, and how often it turns."""
 Read = Callable[[int, Index], str]
 """Writes the element of input k at an index."""
 
@@ -34,6 +34,8 @@ class Space:
 
     shape: Shape
     axes: Shape
+    each: int = 1
+    """Neighbours that are read at a time: 1, or 4 of rows."""
 
     @property
     def kept(self) -> Shape:
@@ -52,12 +54,23 @@ class Space:
         return prod(self.folded)
 
     @property
+    def turns(self) -> int:
+        """How often neighbours are read for a result."""
+        return self.depth // self.each
+
+    @property
     def rows(self) -> bool:
         """Whether the folded axes are the last ones."""
         return self.axes == tuple(range(len(self.shape) - len(self.axes), len(self.shape)))
 
+    def points(self, shader: Shader, out: str, r: str) -> list[Index]:
+        """The elements of turn `r` of result `out`."""
+        if self.each == 1:
+            return [self.index(shader, out, r)]
+        quad = shader.writer.let(f"{out} * {self.turns}u + {r}")
+        return [shader.index(self.shape, name) for name in shader.four(quad)]
+
     def index(self, shader: Shader, out: str, r: str) -> Index:
-        """Element `r` of result `out`."""
         if self.rows:
             flat = shader.writer.let(f"{out} * {self.depth}u + {r}")
             return shader.index(self.shape, flat)
@@ -74,7 +87,8 @@ def write(job: Job) -> list[Part]:
     """One dispatch, or two."""
     first = job.kernel.cores[0]
     _, inputs, params = job.program.instructions[first - job.fusion.base]
-    space = Space(job.program.avals[inputs[0]].shape, params[0])
+    each = 4 if job.quads else 1
+    space = Space(job.program.avals[inputs[0]].shape, params[0], each)
     pieces = _pieces(space, job.limits)
     if pieces == 1:
         return [_Reduction(job, space, 1).direct()]
@@ -126,15 +140,19 @@ class _Reduction:
         for k, fold in enumerate(self.folds):
             writer.line(f"var acc{k}: {fold.type} = {fold.start};")
         start, end, step, turns = bounds
-        block = step * BLOCK * max(1, -(-turns // MOST_TURNS))
+        block = step * (BLOCK // space.each) * max(1, -(-turns // MOST_TURNS))
         with shader.loop("first", end, start, block):
             for k, fold in enumerate(self.folds):
                 writer.line(f"var part{k}: {fold.type} = {fold.start};")
             writer.line(f"let to = min(first + {block}u, {end});")
             with shader.loop("r", "to", "first", step, turns):
-                index = space.index(shader, out, "r")
+                points = space.points(shader, out, "r")
                 for k, fold in enumerate(self.folds):
-                    writer.line(f"part{k} = {fold.join(f'part{k}', read(k, index))};")
+                    texts = [read(k, index) for index in points]
+                    while len(texts) > 1:
+                        pairs = zip(texts[::2], texts[1::2], strict=True)
+                        texts = [writer.let(fold.join(a, b)) for a, b in pairs]
+                    writer.line(f"part{k} = {fold.join(f'part{k}', texts[0])};")
             for k, fold in enumerate(self.folds):
                 writer.line(f"acc{k} = {fold.join(f'acc{k}', f'part{k}')};")
 
@@ -174,14 +192,14 @@ class _Reduction:
         if lanes == 1:
             shader.writer.line(f"let i = group * {width}u + lane;")
             shader.writer.line(f"if (i >= {count}u) {{ return; }}")
-            self._fold(shader, space, "i", ("0u", f"{space.depth}u", 1, space.depth), read)
+            self._fold(shader, space, "i", ("0u", f"{space.turns}u", 1, space.turns), read)
             self._finish(shader, [f"acc{k}" for k in range(len(self.folds))], "i")
             return shader.finish(-(-count // width), width)
         self._shared(shader)
         each = width // lanes  # results of a workgroup
         shader.writer.line(f"let i = group * {each}u + lane / {lanes}u;")
         shader.writer.line(f"let near = min(i, {count - 1}u);")  # all have to wait for one another
-        bounds = f"lane % {lanes}u", f"{space.depth}u", lanes, space.depth // lanes
+        bounds = f"lane % {lanes}u", f"{space.turns}u", lanes, space.turns // lanes
         self._fold(shader, space, "near", bounds, read)
         self._join_lanes(shader, lanes)
         with shader.writer.block(f"if (lane % {lanes}u == 0u && i < {count}u) {{"):
@@ -200,8 +218,8 @@ class _Reduction:
     def partial(self) -> Part:
         """The results of each piece, side by side in a buffer [piece, result]."""
         shader, width = Shader(self.job, "reduce pieces"), self.job.limits.width
-        count, depth = self.space.count, self.space.depth
-        length = -(-depth // self.pieces)
+        count, turns = self.space.count, self.space.turns
+        length = -(-turns // self.pieces)
         total, shares = self.pieces * count, _shares(self.space, self.job.limits)
         groups = total if shares else -(-total // width)
         if shares:
@@ -212,7 +230,7 @@ class _Reduction:
             shader.writer.line(f"if (place >= {total}u) {{ return; }}")
         shader.writer.line(f"let piece = place / {count}u;")
         shader.writer.line(f"let i = place % {count}u;")
-        shader.writer.line(f"let end = min((piece + 1u) * {length}u, {depth}u);")
+        shader.writer.line(f"let end = min((piece + 1u) * {length}u, {turns}u);")
         start = f"piece * {length}u"
         bounds: Bounds = (start, "end", 1, length)
         if shares:

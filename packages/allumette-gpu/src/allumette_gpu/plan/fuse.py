@@ -116,10 +116,18 @@ class Fusion:
 
     def needs(self, root: int) -> dict[int, bool]:
         """What is loaded for `root`, and whether at the element of its own number only."""
+        return self._loads(root, root not in self.heavy)
+
+    def loads(self, value: int) -> dict[int, bool]:
+        """What is loaded for an element of `value`, itself if it is in memory; likewise."""
+        in_memory = value < self.base or value in self.roots
+        return {value: True} if in_memory else self._loads(value, True)
+
+    def _loads(self, value: int, aligned: bool) -> dict[int, bool]:
         found: dict[int, bool] = {}
-        shape = self.program.avals[root].shape
+        shape = self.program.avals[value].shape
         seen: set[tuple[int, bool]] = set()
-        stack = [(root, root not in self.heavy)]
+        stack = [(value, aligned)]
         while stack:
             value, aligned = stack.pop()
             instruction = self.program.instructions[value - self.base]

@@ -1,6 +1,6 @@
-"""Which elementwise kernels take four neighbours at a time, and so move 16 bytes at a time."""
+"""Which kernels take four neighbours at a time, and so move 16 bytes at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 
 from ..wgsl.types import TYPES
@@ -24,15 +24,50 @@ def quads(fusion: Fusion, kernels: Sequence[Kernel]) -> list[frozenset[int]]:
 
 
 def _fours(fusion: Fusion, kernel: Kernel) -> frozenset[int]:
-    """What `kernel` stores, and what it loads at the very elements that it stores, if it may."""
+    """What `kernel` loads or stores four neighbours of, where it may."""
+    loads = _elementwise(fusion, kernel) if kernel.core == "map" else _rows(fusion, kernel)
+    aligned: dict[int, bool] = {}
+    for value, here in loads:
+        aligned[value] = aligned.get(value, True) and here
+    values = {v for v in (*kernel.reads, *kernel.stores) if aligned.get(v)}
+    words = all(_stored(fusion, v) in _WORDS for v in values)
+    return frozenset(values) if words else frozenset()
+
+
+Loads = Iterator[tuple[int, bool]]
+"""Values that a kernel loads or stores, and whether four neighbours of them where it does."""
+
+
+def _elementwise(fusion: Fusion, kernel: Kernel) -> Loads:
     size = prod(kernel.shape)
-    dear = max((fusion.costs[root] for root in kernel.roots), default=0) > DEAREST
-    if kernel.core != "map" or dear or size < SMALLEST or size % 4:
-        return frozenset()
-    aligned = dict.fromkeys(kernel.stores, True)
-    for root in kernel.roots:
-        for value, here in fusion.needs(root).items():
-            aligned[value] = aligned.get(value, True) and here
-    values = {v for v in (*kernel.reads, *kernel.stores) if aligned[v]}
-    stored = {TYPES[fusion.program.avals[v].dtype.name].stored for v in (*values, *kernel.stores)}
-    return frozenset(values) if stored <= _WORDS else frozenset()
+    if size < SMALLEST or size % 4 or _dearest(fusion, kernel.roots) > DEAREST:
+        return
+    if all(_stored(fusion, v) in _WORDS for v in kernel.stores):
+        yield from ((v, True) for v in kernel.stores)
+        for root in kernel.roots:
+            yield from fusion.needs(root).items()
+
+
+def _rows(fusion: Fusion, kernel: Kernel) -> Loads:
+    """Of a reduction: what is at its points, if these are rows."""
+    if kernel.core != "reduce":
+        return
+    instructions = [fusion.program.instructions[core - fusion.base] for core in kernel.cores]
+    sources = [instruction.inputs[0] for instruction in instructions]
+    shape, (axes,) = fusion.program.avals[sources[0]].shape, instructions[0].params
+    rows = axes == tuple(range(len(shape) - len(axes), len(shape)))
+    depth = prod(shape[axis] for axis in axes)
+    if not rows or prod(shape) < SMALLEST or depth % 4 or _dearest(fusion, sources) > DEAREST:
+        return
+    for source in sources:
+        yield from fusion.loads(source).items()
+    for root in {*kernel.roots} - {*kernel.cores}:  # at results, not at points
+        yield from ((value, False) for value in fusion.needs(root))
+
+
+def _dearest(fusion: Fusion, values: Sequence[int]) -> int:
+    return max((fusion.costs[value] for value in values), default=0)
+
+
+def _stored(fusion: Fusion, value: int) -> str:
+    return TYPES[fusion.program.avals[value].dtype.name].stored
