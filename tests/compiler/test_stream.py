@@ -131,6 +131,22 @@ def test_of_equal_classes_the_one_with_the_least_beside_its_rows_is_taken() -> N
     assert moving(phase) == (True, False, True)  # of the images, not of the filters
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, b: x + b,
+        lambda x, b: al.sum(x, axis=0) + b,
+        lambda x, b: x - al.mean(x, axis=0) + b,
+        lambda x, b: al.max(x.T * 2.0, axis=1) + b,
+    ],
+)
+def test_a_large_array_is_not_read_in_narrow_stripes(function: Callable[..., Any]) -> None:
+    for phase in phases(function, (ROWS, 100), (100,)):
+        assert phase.rows == ROWS or ROWS not in (aval.shape[:1] for aval in phase.program.avals)
+    (first, *_) = phases(lambda x: al.sum(x, axis=0), (40, 1_000_000))  # broad ones are no harm
+    assert first.rows == 1_000_000
+
+
 def test_windows_are_by_column_only_where_there_is_more_to_do_than_products() -> None:
     shapes = (128, 6, 12, 12), (16, 6, 5, 5)
     (phase,) = phases(al.conv, *shapes)

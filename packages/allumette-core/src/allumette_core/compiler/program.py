@@ -6,6 +6,7 @@ It is what a backend compiles. Values are numbered: the inputs first, then one a
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from typing import Any, NamedTuple
 
 from ..dtypes import DType
@@ -19,6 +20,11 @@ class Aval(NamedTuple):
 
     shape: Shape
     dtype: DType
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return prod(self.shape) * self.dtype.itemsize
 
     def __repr__(self) -> str:
         return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"

@@ -21,6 +21,7 @@ from ..primitives import Kind
 from .flows import Flow, accumulates, flows, is_free
 from .program import Instruction, Program
 from .rows import Extractor, Phase, flattened
+from .traffic import traffic
 
 SMALL = 1 << 15  # element operations: less than it takes to start threads
 FEW_ROWS = 32  # a class with fewer rows is taken only if it covers that much more work
@@ -161,8 +162,7 @@ class Streaming:
         }
 
     def _best(self) -> tuple[list[Choice], list[int]]:
-        """The choices and levels under which the least has to be kept between phases; of equals
-        those with the least that has no rows, as that is read for every piece, and the most rows.
+        """The choices and levels with the least `traffic`, and of equals the most rows.
 
         Only classes that cover about as much work as any are tried as the first of all.
         """
@@ -178,27 +178,9 @@ class Streaming:
             choices = self._choose(score, main)
             levels = self._levels(choices)
             rows = 0 if main is None else self.rows[main]
-            costs = self._kept(choices, levels), self._still(choices), -rows
-            found.append((*costs, len(found), choices, levels))
+            found.append((*traffic(self, choices, levels), -rows, len(found), choices, levels))
         *_, choices, levels = min(found, key=lambda one: one[:4])
         return choices, levels
-
-    def _still(self, choices: list[Choice]) -> int:
-        """The bytes of what instructions that stream read whole, or add up to."""
-        whole: set[int] = set()
-        for position, choice in enumerate(choices):
-            inputs = self.program.instructions[position].inputs
-            if choice.flow and choice.flow.out is None:
-                whole.add(position + self.base)
-            for value, axis in zip(inputs, choice.flow.ins if choice.flow else (), strict=False):
-                while value >= self.base and self.is_free(value - self.base):
-                    sources = self.program.instructions[value - self.base].inputs
-                    value = sources[0] if sources else -1
-                if axis is None and value >= 0:
-                    whole.add(value)
-        return sum(
-            prod(a.shape) * a.dtype.itemsize for a in map(self.program.avals.__getitem__, whole)
-        )
 
     def _choose(self, score: dict[Axis, float], main: Axis | None) -> list[Choice]:
         """For each instruction `main` if it can, else the class that covers the most work."""
@@ -213,11 +195,9 @@ class Streaming:
         worth = {main} | {cls for cls, work in total.items() if work >= SMALL}
         return [c if c.cls in worth else Choice(None) for c in choices]
 
-    def _kept(self, choices: list[Choice], levels: list[int]) -> int:
-        """The bytes that are kept from one phase to another."""
-        values = self._exported(self._groups(choices, levels)) - self.outputs
-        avals = [self.program.avals[v] for v in values]
-        return sum(prod(aval.shape) * aval.dtype.itemsize for aval in avals)
+    def kept(self, choices: list[Choice], levels: list[int]) -> set[int]:
+        """What is kept from one phase to another."""
+        return set(self._exported(self._groups(choices, levels)) - self.outputs)
 
     # ---- when
 

@@ -22,17 +22,15 @@ class Axes:
 
 
 def ordered(
-    sizes: Sequence[int], rows: bool, strides: Mapping[Key, Strides], last: Sequence[int] | None
+    sizes: Sequence[int], rows: bool, strides: Mapping[Key, Strides], apart: Sequence[int] | None
 ) -> Axes:
     """The loops over `sizes`, of which the first is over rows if `rows`: contiguous elements
     innermost, loops that step evenly made one.
 
-    The axes `last` are made the innermost, whatever that costs; None keeps the order.
+    The axes `apart` are loops of their own; None keeps the order.
     """
     order = list(range(len(sizes)))
-    if last:
-        order = [axis for axis in order if axis not in last] + list(last)
-    elif last is not None and len(sizes) > 1:
+    if apart is not None and len(sizes) > 1:
         long = [size * MANY if rows and not axis else size for axis, size in enumerate(sizes)]
         # Ties go to the last axis, the one that row-major buffers step through one by one.
         best = min(order, key=lambda axis: (_cost(axis, long[axis], strides), -axis))
@@ -40,7 +38,8 @@ def ordered(
         order.append(best)
     moved = {key: tuple(s[axis] for axis in order) for key, s in strides.items()}
     place = order.index(0) if rows else None
-    return _merged(Axes(tuple(sizes[axis] for axis in order), place, moved), len(last or ()))
+    alone = {order.index(axis) for axis in apart or ()}
+    return _merged(Axes(tuple(sizes[axis] for axis in order), place, moved), alone)
 
 
 def _cost(axis: int, size: int, strides: Mapping[Key, Strides]) -> float:
@@ -52,13 +51,13 @@ def _cost(axis: int, size: int, strides: Mapping[Key, Strides]) -> float:
     return sum(min(step, 8) for step in steps) * max(1.0, 8 / max(size, 1))
 
 
-def _merged(axes: Axes, apart: int) -> Axes:
+def _merged(axes: Axes, alone: set[int]) -> Axes:
     sizes: list[int] = []
     groups: list[int] = []  # the last axis of each loop, whose strides are the loop's
     rows: int | None = None
     for axis, size in enumerate(axes.sizes):
-        fixed = axis != axes.rows and axis != len(axes.sizes) - apart
-        if groups and fixed and _steps_evenly(axes, axis):
+        joins = axis != axes.rows and alone.isdisjoint((axis - 1, axis))
+        if groups and joins and _steps_evenly(axes, axis):
             sizes[-1] *= size
             groups[-1] = axis
         else:

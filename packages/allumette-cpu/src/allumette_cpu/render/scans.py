@@ -1,4 +1,4 @@
-"""Running sums, products and extremes: a register that every point adds to and stores."""
+"""Running sums, products and extremes: each is made of the one before and a value, and stored."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,7 @@ import numpy as np
 from allumette_core.compiler.schedule import Store
 
 from ..scalars import Value, memory_type
+from .emit import constant
 from .folds import combine, identity
 
 if TYPE_CHECKING:
@@ -13,7 +14,12 @@ if TYPE_CHECKING:
 
 
 class Scan:
-    """One store of a running result; its axis is the innermost loop of the nest."""
+    """One store of a running result.
+
+    The one before is in a register if its axis is the innermost loop of the nest. Else it is read
+    from memory, as rows of a matrix are that are added up one after the other: the innermost loop
+    then fills vectors.
+    """
 
     collides = False
 
@@ -23,13 +29,14 @@ class Scan:
         self.value = store.access.value
         self.kind = store.fold.removeprefix("cum")
         self.dtype = self.memory = nest.terms[store.term].dtype
+        self.level = nest.axes.strides[self.key].index(store.along[0])
 
     def base(self, offset: Value) -> Value:
         """The pointer that the nest moves along."""
         return self.emit.at(self.nest.frame.base(self.value), offset, memory_type(self.memory))
 
     def opens_at(self, level: int) -> bool:
-        return level == self.nest.depth - 1
+        return level == self.level == self.nest.depth - 1
 
     def open(self) -> None:
         start = identity(self.kind, self.dtype)
@@ -40,8 +47,19 @@ class Scan:
         """Nothing: every element is written."""
 
     def add(self, value: Value, extra: Value | None) -> None:
-        builder = self.emit.builder
-        old = builder.load(self.slot, typ=value.type)
+        builder, pointer = self.emit.builder, self.nest.pointers[self.key]
+        registered = self.opens_at(self.level)
+        old = builder.load(self.slot, typ=value.type) if registered else self._before(pointer)
         new = combine(builder, self.kind, np.dtype(self.dtype), old, value, exact=True)
-        builder.store(new, self.slot)
-        self.nest.keep(new, self.nest.pointers[self.key], self.dtype)
+        if registered:
+            builder.store(new, self.slot)
+        self.nest.keep(new, pointer, self.dtype)
+
+    def _before(self, pointer: Value) -> Value:
+        """The result before the one that is at `pointer`."""
+        builder, step = self.emit.builder, self.nest.stride(self.key, self.level)
+        first = builder.icmp_signed("==", self.nest.indices[self.level], constant(0))
+        back = builder.select(first, constant(0), builder.neg(step))
+        there = self.emit.at(pointer, back, memory_type(self.memory))
+        start = identity(self.kind, self.dtype)
+        return builder.select(first, start, self.nest.loaded(there, self.dtype))

@@ -96,7 +96,9 @@ def measure(loop: Loop, temps: list[int]) -> Sizes:
 def _rows(loop: Loop, work: int, folds: dict[int, FoldSize], fold_bytes: int) -> Rows:
     """Chunks that fit the cache, in blocks that are worth starting and whose sums fit memory."""
     total = loop.phase.rows
-    fitting = max(1, min(MAX_CHUNK, CHUNK_BYTES // _row_bytes(loop, folds)))
+    fitting = MAX_CHUNK
+    if len(loop.statements) > 1:  # else nothing is read again that it would be near for
+        fitting = max(1, min(MAX_CHUNK, CHUNK_BYTES // _row_bytes(loop, folds)))
     least = _least_rows(loop)
     room = max(1 << fitting.bit_length() - 1, least)
     most = max(MIN_BLOCKS, min(MAX_BLOCKS, FOLD_BYTES // max(fold_bytes, 1)))
@@ -190,9 +192,10 @@ def _row_bytes(loop: Loop, folds: dict[int, FoldSize]) -> int:
 
 
 def _least_rows(loop: Loop) -> int:
-    """The rows below which vectors are not filled, or a large product spends its time on the matrix
-    that has none of them."""
-    least = LANES if loop.phase.by_column else 1
+    """The rows below which vectors are not filled, arrays are read in stripes of less than the two
+    cache lines that come together, or a large product spends its time on the matrix that has none
+    of them."""
+    least = 2 * LANES if _is_striped(loop) else LANES if loop.phase.by_column else 1
     for s in loop.statements:
         if isinstance(s, Contract):
             moving = next((d for d in (s.m, s.n, s.k) if d.rows), None)
@@ -204,6 +207,13 @@ def _least_rows(loop: Loop) -> int:
     blocks = MIN_BLOCKS if least <= PRODUCT_ROWS[0] else MIN_BLOCKS // 2
     share = max(1, loop.phase.rows // blocks)
     return min(least, 1 << share.bit_length() - 1)
+
+
+def _is_striped(loop: Loop) -> bool:
+    """Whether the rows of an input or output lie along the last of its axes."""
+    found = ((m, loop.phase.axis(v)) for v, m in loop.memory.items() if m.place is Place.WHOLE)
+    layouts = ((m.layout, axis) for m, axis in found if axis is not None)
+    return any(x.strides[axis] == 1 and x.size > x.shape[axis] for x, axis in layouts)
 
 
 def _work(loop: Loop) -> int:

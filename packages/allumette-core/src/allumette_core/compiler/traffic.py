@@ -1,0 +1,66 @@
+"""What it costs in memory to stream a program along one class of axes rather than another."""
+
+from collections.abc import Iterator
+from math import prod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .stream import Axis, Choice, Streaming
+
+PIECES = 64  # that rows are taken to be cut into
+STRIPE = 1 << 12  # bytes that a piece of a row-major array should have in one place
+CACHED = 1 << 20  # bytes: smaller arrays are in a cache, where it matters little how they lie
+
+
+def traffic(streaming: "Streaming", choices: "list[Choice]", levels: list[int]) -> tuple[int, int]:
+    """The bytes that are kept between phases, written and read, or are read in stripes; and of
+    equals, those that have no rows, which are read for every piece or added up to."""
+    stripes = {v for v, axis in _taken(streaming, choices) if _is_striped(streaming, v, axis)}
+    moved = 2 * _bytes(streaming, streaming.kept(choices, levels)) + _bytes(streaming, stripes)
+    return moved, _bytes(streaming, _still(streaming, choices))
+
+
+def _bytes(streaming: "Streaming", values: set[int]) -> int:
+    return sum(streaming.program.avals[value].nbytes for value in values)
+
+
+def _still(streaming: "Streaming", choices: "list[Choice]") -> set[int]:
+    """What instructions that stream read whole, or add up to."""
+    whole: set[int] = set()
+    for position, choice in enumerate(choices):
+        inputs = streaming.program.instructions[position].inputs
+        if choice.flow and choice.flow.out is None:
+            whole.add(position + streaming.base)
+        for value, axis in zip(inputs, choice.flow.ins if choice.flow else (), strict=False):
+            while value >= streaming.base and streaming.is_free(value - streaming.base):
+                sources = streaming.program.instructions[value - streaming.base].inputs
+                value = sources[0] if sources else -1
+            if axis is None and value >= 0:
+                whole.add(value)
+    return whole
+
+
+def _taken(streaming: "Streaming", choices: "list[Choice]") -> "Iterator[Axis]":
+    """The inputs and outputs that instructions take rows of, and along which axis."""
+    for position, choice in enumerate(choices):
+        if choice.flow is None:
+            continue
+        inputs = streaming.program.instructions[position].inputs
+        stack = [(position + streaming.base, choice.flow.out)]
+        stack += zip(inputs, choice.flow.ins, strict=True)
+        while stack:
+            value, axis = stack.pop()
+            below = value - streaming.base
+            if axis is not None and (below < 0 or value in streaming.outputs):
+                yield value, axis
+            elif below >= 0 and streaming.is_free(below):
+                inputs = streaming.program.instructions[below].inputs
+                stack += zip(inputs, streaming.through(below, axis), strict=True)
+
+
+def _is_striped(streaming: "Streaming", value: int, axis: int) -> bool:
+    """Whether rows lie along the last axis, so that pieces are a few bytes here and there."""
+    aval = streaming.program.avals[value]
+    last = prod(aval.shape[axis + 1 :]) == 1 < prod(aval.shape[:axis])
+    narrow = aval.shape[axis] * aval.dtype.itemsize < PIECES * STRIPE
+    return last and narrow and aval.nbytes > CACHED
