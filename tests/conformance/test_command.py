@@ -243,6 +243,39 @@ def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
     assert not (tmp_path / "numpy" / "report.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--seed", "-1"), "seed -1: take 0 or more"),
+        (("--level", "L7"), "level 'L7': write L0 to L5, L0-L2, or several with commas"),
+        (("-k", "L1-exp or ("), "Wrong expression passed to '-k': L1-exp or ("),
+    ],
+)
+def test_a_wrong_request_is_2_and_no_fault_of_the_backend(
+    options: tuple[str, str], told: str, tmp_path: Path
+) -> None:
+    done = conform("numpy", *options, "--report", str(tmp_path))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith(f"error: {told}")
+    assert "executed" not in done.stdout
+    assert not (tmp_path / "numpy" / "report.json").exists()
+
+
+def test_a_run_that_fails_ends_with_what_failed(tmp_path: Path) -> None:
+    """Each check once and in one line of the terminal, and the headline after them."""
+    done = conform(
+        *("known", "-k", "L0-devices or L0-copies"),
+        path=installed(tmp_path, {}),
+        COLUMNS="40",
+    )
+    end = done.stdout.partition("= conformance of known =")[2].splitlines()[1:]
+    assert end[0].startswith("L0-devices: ")
+    assert len(end[0]) == 40
+    assert end[0].endswith("...")
+    assert end[1].startswith("executed 2/2, ")
+    assert end[2].startswith("1 failed, 1 passed, ")
+
+
 def test_a_name_is_not_a_path(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text("of something else")
     done = conform("../elsewhere", "--report", str(tmp_path / "out"))

@@ -24,7 +24,9 @@ _BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 _COMMAND = re.compile(r"\$ allumette (conform mine[^\n]*)\n")
 _KERNELS = re.compile(r"^KERNELS: Mapping.*?^}\n", re.DOTALL | re.MULTILINE)
 _FAULT = re.compile(r"^_+ test_conformance.*?_+\n(.*?)^===", re.DOTALL | re.MULTILINE)
-_REPORT = re.compile(r"^=+ conformance of mine =+\n((?:(?!=|\d+ passed).*\n)+)", re.MULTILINE)
+_REPORT = re.compile(
+    r"^=+ conformance of mine =+\n((?:(?!=|\d+ (?:passed|failed)).*\n)+)", re.MULTILINE
+)
 _NATIVE = re.compile(r"NATIVE = \(.*?\)\n", re.DOTALL)
 
 

@@ -14,13 +14,16 @@ from ..errors import AllumetteError
 from .processes import run_suites
 
 PASSED, FAILED, NOTHING_EXECUTED, UNAVAILABLE = 0, 1, 3, 4
+_REPORT = "A folder for pages, JSON, JUnit, a badge and scripts that reproduce failures."
 _BY_WEIGHT = (PASSED, NOTHING_EXECUTED, UNAVAILABLE, FAILED)
 
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--level", default="L0-L5", show_default=True, help="L1, L0-L2, or L0,L5.")
-@click.option("--report", type=click.Path(file_okay=False, path_type=Path), help="Write here.")
+@click.option(
+    "--level", default="L0-L5", show_default=True, help="Which levels: L1, L0-L2, or L0,L5."
+)
+@click.option("--report", type=click.Path(file_okay=False, path_type=Path), help=_REPORT)
 @click.option("--seed", default=0, show_default=True, help="Of all random values.")
 @click.option("--quick/--full", default=True, help="Few cases, or many and large ones.")
 @click.option("-k", "expression", metavar="EXPR", help="Only checks whose name matches.")
@@ -36,8 +39,8 @@ def conform(
 ) -> None:
     """Hold backends to the contract; `all` means every one that is installed.
 
-    Exits with 0 if all is well, 1 if a check failed, 3 if nothing ran, 4 if a backend is not
-    available.
+    Exits with 0 if all is well, 1 if a check failed, 2 if the request is wrong, 3 if nothing ran,
+    4 if a backend is not available.
     """
     _need_extra()
     from .report import made_ready

@@ -1,5 +1,7 @@
 """The pytest plugin of the kit: `-p allumette_core.conformance.plugin --allumette-backend=NAME`."""
 
+import shutil
+import sys
 import time
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -33,6 +35,16 @@ class Session:
 _KEY = pytest.StashKey[Session]()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main() -> Generator[None, object, object]:
+    """Say that the request is wrong; pytest's own code for it is 4, which means something else."""
+    try:
+        return (yield)
+    except pytest.UsageError as error:
+        print(*(f"error: {text}" for text in error.args), sep="\n", file=sys.stderr)  # noqa: T201
+        return WRONG_REQUEST
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of the kit, all named --allumette-..."""
     group = parser.getgroup("allumette conformance")
@@ -50,8 +62,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--allumette-backend=NAME is missing: which backend is tested?")
     try:
         session = _session(config, name)
-    except ArgumentError as error:  # pytest's own code for it is 4
-        pytest.exit(f"error: {error}", returncode=WRONG_REQUEST)
+    except ArgumentError as error:
+        raise pytest.UsageError(str(error)) from error
     except AllumetteError as error:
         pytest.exit(f"unavailable: {error}", returncode=UNAVAILABLE)
     config.stash[_KEY] = session
@@ -60,7 +72,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def _session(config: pytest.Config, name: str) -> Session:
     full = bool(config.getoption("--allumette-full"))
     chosen = levels.parse(config.getoption("--allumette-level"))
-    subject = Subject(open_backend(name), full, config.getoption("--allumette-seed"))
+    seed = config.getoption("--allumette-seed")
+    if seed < 0:
+        raise ArgumentError(f"seed {seed}: take 0 or more")
+    subject = Subject(open_backend(name), full, seed)
     known = REGISTRY.finder.known_failures(name)
     for pattern, reason in known.items():
         if "://" not in reason:
@@ -122,7 +137,11 @@ def pytest_sessionfinish(
     session: pytest.Session, exitstatus: int
 ) -> Generator[None, object, object]:
     """Write the reports, and exit as the kit promises."""
-    if _KEY not in session.config.stash or session.config.option.collectonly:
+    if (
+        _KEY not in session.config.stash
+        or session.config.option.collectonly
+        or exitstatus == pytest.ExitCode.USAGE_ERROR
+    ):
         return (yield)
     run = session.config.stash[_KEY].run
     result = None
@@ -140,9 +159,15 @@ def pytest_sessionfinish(
     return result
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The headline, and what works without being declared."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    """What failed, the headline, and what works without being declared."""
+    if exitstatus == pytest.ExitCode.USAGE_ERROR:
+        return
     run = terminalreporter.config.stash[_KEY].run
     terminalreporter.section(f"conformance of {run.subject.name}")
+    width = shutil.get_terminal_size().columns
+    for outcome in (o for o in run.outcomes if o.failed):
+        line = f"{outcome.check.id}: {outcome.problem}".partition("\n")[0]
+        terminalreporter.write_line(line if len(line) <= width else f"{line[: width - 3]}...")
     for line in report.summary(run):
         terminalreporter.write_line(line)
