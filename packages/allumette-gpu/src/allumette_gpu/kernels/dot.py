@@ -6,16 +6,13 @@ pieces whose sums are added up by a second dispatch.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
 
-from allumette_core.compiler.contractions import free_axes
 from allumette_core.dtypes import float32
-from allumette_core.shapes import Shape
 
 from ..wgsl.types import computed, kept, literal, loaded, rounded
-from ..wgsl.writer import Index
 from .base import Job, Part, Shader
+from .operands import operands
 
 DEPTH = 16
 FEW_TILES = 64
@@ -23,61 +20,25 @@ SHORT = 512  # terms that are not worth cutting
 LONG = 1 << 25  # multiplications
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
-    """result[batch, m, n] = sum over k of lhs[batch, m, k] rhs[batch, k, n], and their axes."""
-
-    lhs: int
-    rhs: int
-    shapes: tuple[Shape, Shape]
-    params: tuple[Shape, Shape, Shape, Shape]
-
-    @property
-    def batch(self) -> Shape:
-        return tuple(self.shapes[0][i] for i in self.params[2])
-
-    @property
-    def terms(self) -> Shape:
-        return tuple(self.shapes[0][i] for i in self.params[0])
-
-    def free(self, side: int) -> Shape:
-        axes = free_axes(len(self.shapes[side]), self.params[side], self.params[2 + side])
-        return tuple(self.shapes[side][i] for i in axes)
-
-    def index(self, shader: Shader, side: int, batch: str, free: str, term: str) -> Index:
-        """The element of operand `side` (0: lhs) by row-major numbers of its groups of axes."""
-        contract, batched = self.params[side], self.params[2 + side]
-        groups = (
-            (batched, self.batch, batch),
-            (free_axes(len(self.shapes[side]), contract, batched), self.free(side), free),
-            (contract, self.terms, term),
-        )
-        axes = ["0u"] * len(self.shapes[side])
-        for places, shape, number in groups:
-            for axis, text in zip(places, shader.index(shape, number).axes, strict=True):
-                axes[axis] = text
-        return Index(shader.writer, self.shapes[side], axes=axes)
-
-
 def write(job: Job) -> list[Part]:
     """One dispatch, or two."""
-    (core,) = job.kernel.cores
-    _, (lhs, rhs), params = job.program.instructions[core - job.fusion.base]
-    shapes = (job.program.avals[lhs].shape, job.program.avals[rhs].shape)
-    return _Tiles(job, core, Product(lhs, rhs, shapes, params)).write()
+    return _Tiles(job).write()
 
 
 class _Tiles:
-    def __init__(self, job: Job, core: int, product: Product) -> None:
-        self.job, self.core, self.product = job, core, product
-        self.dtype = job.program.avals[core].dtype
+    """result[batch, m, n] = sum over k of lhs[batch, m, k] rhs[batch, k, n]."""
+
+    def __init__(self, job: Job) -> None:
+        (self.core,) = job.kernel.cores
+        self.job, self.operands = job, tuple(operands(job.fusion, self.core))
+        self.fours = [
+            not job.quads.isdisjoint(job.fusion.loads(operand.value)) for operand in self.operands
+        ]
+        self.dtype = job.program.avals[self.core].dtype
         self.type = computed(self.dtype)
-        self.batch, self.m, self.n = (
-            prod(product.batch),
-            prod(product.free(0)),
-            prod(product.free(1)),
-        )
-        self.k = prod(product.terms)
+        lhs, rhs = self.operands
+        self.batch, self.k = prod(lhs.sizes(lhs.batch)), prod(lhs.sizes(lhs.terms))
+        self.m, self.n = prod(lhs.sizes(lhs.free)), prod(rhs.sizes(rhs.free))
         self.side = 16 if job.limits.invocations >= 256 else 8  # threads along a side of a tile
         large = self.batch * self.m * self.n >= 256 * 256 and min(self.m, self.n) >= 32
         self.each = 4 if large else (2 if min(self.m, self.n) > 16 else 1)
@@ -133,12 +94,12 @@ class _Tiles:
     def _slabs(self, shader: Shader) -> None:
         """Through shared memory, a slab of terms at a time."""
         writer = shader.writer
-        pad = self.tile + 1 if self.each == 1 else self.tile
+        pad = self.tile + 1  # neighbours along the terms are written to different banks
         for name in ("left", "right"):
             shader.share(f"{name}", f"array<{self.type}, {DEPTH * pad}>")
         with shader.loop("k", "end", "first", DEPTH, self.k // DEPTH):
-            self._load(shader, "left", 0, "row", self.m, pad)
-            self._load(shader, "right", 1, "column", self.n, pad)
+            self._load(shader, "left", 0, pad)
+            self._load(shader, "right", 1, pad)
             writer.line("workgroupBarrier();")
             with shader.loop("t", f"{DEPTH}u"):
                 for i in range(self.each):
@@ -149,43 +110,85 @@ class _Tiles:
                         writer.line(f"s_{i}_{j} += x{i} * y{j};")
             writer.line("workgroupBarrier();")
 
-    def _direct(self, shader: Shader) -> None:
-        """From memory; what is outside of the result is computed at its edge, and not stored."""
-        writer = shader.writer
-        places = []
-        for offset, lane, size in (("row", "ty", self.m), ("column", "tx", self.n)):
-            for i in range(self.each):
-                at = f"min({offset} + {lane} + {i * self.side}u, {size - 1}u)"
-                places.append(writer.let(at))
-        with shader.loop("k", "end", "first", turns=self.k):
-            for name, side, names in (("x", 0, places[: self.each]), ("y", 1, places[self.each :])):
-                operand = (self.product.lhs, self.product.rhs)[side]
-                for i, place in enumerate(names):
-                    index = self.product.index(shader, side, "batch", place, "k")
-                    writer.line(f"let {name}{i} = {shader.values.at(operand, index)};")
-            for i in range(self.each):
-                for j in range(self.each):
-                    writer.line(f"s_{i}_{j} += x{i} * y{j};")
-
-    def _load(self, shader: Shader, name: str, side: int, corner: str, size: int, pad: int) -> None:
+    def _load(self, shader: Shader, name: str, side: int, pad: int) -> None:
         """Fill a slab of shared memory, with 0 outside of the operand.
 
         Neighbouring threads read neighbouring elements: along the axis that is innermost.
         """
-        writer, operand = shader.writer, (self.product.lhs, self.product.rhs)[side]
-        terms_inside = self.product.params[side][-1] == len(self.product.shapes[side]) - 1
-        with writer.block("{"), shader.loop("e", f"{DEPTH * self.tile}u", "lane", self.side**2):
-            if terms_inside:
-                writer.line(f"let t = e % {DEPTH}u; let p = e / {DEPTH}u;")
-            else:
-                writer.line(f"let p = e % {self.tile}u; let t = e / {self.tile}u;")
+        writer, operand, each = shader.writer, self.operands[side], 4 if self.fours[side] else 1
+        along_terms = operand.inner == "terms"
+        names = ("t", "p") if along_terms else ("p", "t")
+        row = (DEPTH if along_terms else self.tile) // each
+        corner, size = (("row", self.m), ("column", self.n))[side]
+        turns = f"{DEPTH * self.tile // each}u"
+        with writer.block("{"), shader.loop("e", turns, "lane", self.side**2):
+            writer.line(f"let {names[0]} = (e % {row}u) * {each}u; let {names[1]} = e / {row}u;")
             writer.line(f"let place = {corner} + p; let term = k + t;")
-            # Without a value, naga keeps what the last turn of the loop left.
-            writer.line(f"var value = {literal(0, float32)};")
+            for i in range(each):
+                # Without a value, naga keeps what the last turn of the loop left.
+                writer.line(f"var value{i} = {literal(0, float32)};")
             with writer.block(f"if (place < {size}u && term < end) {{"):
-                index = self.product.index(shader, side, "batch", "place", "term")
-                writer.line(f"value = {shader.values.at(operand, index)};")
-            writer.line(f"{name}[t * {pad}u + p] = value;")
+                for i, text in enumerate(self._elements(shader, side, "place", "term")):
+                    writer.line(f"value{i} = {text};")
+            step = pad if along_terms else 1
+            for i in range(each):
+                writer.line(f"{name}[t * {pad}u + p + {i * step}u] = value{i};")
+
+    def _elements(self, shader: Shader, side: int, free: str, term: str) -> list[str]:
+        """The element of an operand, or the four that begin there."""
+        operand = self.operands[side]
+        read = operand.four if self.fours[side] else operand.index
+        found = read(shader, "batch", free, term)
+        indices = found if isinstance(found, list) else [found]
+        return [shader.values.at(operand.value, index) for index in indices]
+
+    def _direct(self, shader: Shader) -> None:
+        """From memory; what is outside of the result is computed at its edge, and not stored."""
+        writer = shader.writer
+        by_term = [
+            four and operand.inner == "terms"
+            for four, operand in zip(self.fours, self.operands, strict=True)
+        ]
+        step = 4 if any(by_term) else 1
+        places = [self._places(shader, side, by_term[side]) for side in (0, 1)]
+        with shader.loop("k", "end", "first", step, turns=self.k // step):
+            terms = [writer.let(f"k + {i}u") for i in range(step)] if step > 1 else ["k"]
+            columns: list[list[list[str]]] = []  # of each side, the elements of each term
+            for side in (0, 1):
+                if by_term[side]:
+                    rows = [self._elements(shader, side, p, "k") for p in places[side]]
+                    columns.append([list(column) for column in zip(*rows, strict=True)])
+                else:
+                    columns.append(
+                        [
+                            [x for p in places[side] for x in self._elements(shader, side, p, term)]
+                            for term in terms
+                        ]
+                    )
+            for xs, ys in zip(*columns, strict=True):
+                for i, x in enumerate(xs):
+                    for j, y in enumerate(ys):
+                        writer.line(f"s_{i}_{j} += {x} * {y};")
+
+    def _places(self, shader: Shader, side: int, by_term: bool) -> list[str]:
+        """Where the elements of a thread are along a side of the result, or fours of them."""
+        size = (self.m, self.n)[side]
+        step = 4 if self._grouped(side) else 1
+        return [
+            shader.writer.let(f"min({self._place(side, i)}, {size - step}u)")
+            for i in range(0, self.each, step)
+        ]
+
+    def _grouped(self, side: int) -> bool:
+        """Whether a thread's elements along a side of the result are fours of neighbours."""
+        return not self.shared and self.fours[side] and self.operands[side].inner == "free"
+
+    def _place(self, side: int, i: int) -> str:
+        """Where element `i` of a thread is along a side of the result."""
+        corner, lane = (("row", "ty"), ("column", "tx"))[side]
+        if self._grouped(side):
+            return f"{corner} + {lane} * 4u + {i // 4 * self.side * 4 + i % 4}u"
+        return f"{corner} + {lane} + {i * self.side}u"
 
     # ---- results
 
@@ -195,8 +198,8 @@ class _Tiles:
         for i in range(self.each):
             for j in range(self.each):
                 with writer.block("{"):
-                    writer.line(f"let r = row + ty + {i * self.side}u;")
-                    writer.line(f"let c = column + tx + {j * self.side}u;")
+                    writer.line(f"let r = {self._place(0, i)};")
+                    writer.line(f"let c = {self._place(1, j)};")
                     with writer.block(f"if (r < {self.m}u && c < {self.n}u) {{"):
                         number = f"(batch * {self.m}u + r) * {self.n}u + c"
                         finish(f"s_{i}_{j}", writer.let(number))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from math import prod
 
+from ..kernels.operands import operands
 from ..wgsl.types import TYPES
 from .fuse import Fusion, Kernel
 
@@ -25,7 +26,8 @@ def quads(fusion: Fusion, kernels: Sequence[Kernel]) -> list[frozenset[int]]:
 
 def _fours(fusion: Fusion, kernel: Kernel) -> frozenset[int]:
     """What `kernel` loads or stores four neighbours of, where it may."""
-    loads = _elementwise(fusion, kernel) if kernel.core == "map" else _rows(fusion, kernel)
+    rule = {"map": _elementwise, "reduce": _rows, "dot": _operands}.get(kernel.core)
+    loads = () if rule is None else rule(fusion, kernel)
     aligned: dict[int, bool] = {}
     for value, here in loads:
         aligned[value] = aligned.get(value, True) and here
@@ -50,8 +52,6 @@ def _elementwise(fusion: Fusion, kernel: Kernel) -> Loads:
 
 def _rows(fusion: Fusion, kernel: Kernel) -> Loads:
     """Of a reduction: what is at its points, if these are rows."""
-    if kernel.core != "reduce":
-        return
     instructions = [fusion.program.instructions[core - fusion.base] for core in kernel.cores]
     sources = [instruction.inputs[0] for instruction in instructions]
     shape, (axes,) = fusion.program.avals[sources[0]].shape, instructions[0].params
@@ -61,7 +61,20 @@ def _rows(fusion: Fusion, kernel: Kernel) -> Loads:
         return
     for source in sources:
         yield from fusion.loads(source).items()
-    for root in {*kernel.roots} - {*kernel.cores}:  # at results, not at points
+    yield from _epilogue(fusion, kernel)
+
+
+def _operands(fusion: Fusion, kernel: Kernel) -> Loads:
+    for operand in operands(fusion, kernel.cores[0]):
+        fours = operand.lies_in_fours and _dearest(fusion, [operand.value]) <= DEAREST
+        for value, here in fusion.loads(operand.value).items():
+            yield value, here and fours
+    yield from _epilogue(fusion, kernel)
+
+
+def _epilogue(fusion: Fusion, kernel: Kernel) -> Loads:
+    """What is loaded for results, one at a time."""
+    for root in {*kernel.roots} - {*kernel.cores}:
         yield from ((value, False) for value in fusion.needs(root))
 
 
