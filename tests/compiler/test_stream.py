@@ -142,7 +142,8 @@ def test_of_equal_classes_the_one_with_the_least_beside_its_rows_is_taken() -> N
 )
 def test_a_large_array_is_not_read_in_narrow_stripes(function: Callable[..., Any]) -> None:
     for phase in phases(function, (ROWS, 100), (100,)):
-        assert phase.rows == ROWS or ROWS not in (aval.shape[:1] for aval in phase.program.avals)
+        large = any(ROWS in aval.shape for aval in phase.program.avals)
+        assert phase.rows == (ROWS if large else 1)
     (first, *_) = phases(lambda x: al.sum(x, axis=0), (40, 1_000_000))  # broad ones are no harm
     assert first.rows == 1_000_000
 
