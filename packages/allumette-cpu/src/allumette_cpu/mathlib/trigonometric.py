@@ -3,7 +3,7 @@
 An argument x = m 2^e, m an integer, is reduced for the whole range with a table of 2^e * 2/pi
 modulo 4 (after Payne & Hanek, "Radian reduction for trigonometric functions", 1983): multiples of 4
 vanish from m times an entry, and a few exact products leave the fraction of a quarter turn. What is
-asked for in float32 is worked out in float64.
+asked for in float32 is worked out in float64: there four entries do, which need no table.
 """
 
 import math
@@ -43,6 +43,8 @@ _ARC_TANGENT = (
     *(-0.09090908750288565, 0.07692296282215248, -0.06666423219768516, 0.05878909855219278),
     *(-0.05230313376902839, 0.045509509538062015, -0.034554055081361584, 0.016267475499798706),
 )
+
+RANGES = 0, 31, 62, 93  # the exponents of the entries for float32
 
 # ---- reduction ---------------------------------------------------------------------------------
 
@@ -126,11 +128,16 @@ def _reduce_double(size: Real) -> tuple[Real, Real, Real]:
 
 
 def _reduce_single(size: Real) -> tuple[Real, Real]:
-    table = _table((29, 53), -25, 104)
-    m, first, second = _split(size, "quarter_turns_single", table, 24, -25)
-    turn = _modulo_4(m * first)
-    k = turn.rint()
-    return m.fma(second, turn - k) * HALF_PI, k
+    entries = _table((29, 29, 53), 0, RANGES[-1])
+    # Below 2^54 times its power of two, x is a multiple of that, and its products are exact.
+    parts = [size.const(part) for part in entries[0]]
+    for e in RANGES[1:]:
+        far = size >= 2.0 ** (54 + e - RANGES[1])
+        row = [math.ldexp(part, -e) for part in entries[e]]
+        parts = [far.choose(new, old) for new, old in zip(row, parts, strict=True)]
+    turn, further = (_modulo_4(size * part) for part in parts[:2])
+    k = (turn + further).rint()
+    return size.fma(parts[2], (turn - k) + further) * HALF_PI, k
 
 
 def _reduce(x: Real) -> tuple[Real, Real | None, Real]:
@@ -161,8 +168,8 @@ def _cosine(r: Real, tail: Real | None) -> Real:
 
 
 def _quadrant(k: Real) -> tuple[Truth, Truth]:
-    """Whether k is odd, and whether it is 2 or 3 modulo 4."""
-    word = k.to_word()
+    """Whether k, a small integer, is odd, and whether it is 2 or 3 modulo 4."""
+    word = (k + 1.5 * 2.0**52).bits()  # its last bits are those of k
     return ~(word & 1).equals(0), ~(word & 2).equals(0)
 
 
