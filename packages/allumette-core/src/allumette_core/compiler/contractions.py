@@ -109,7 +109,7 @@ def contract(fusion: "Fusion", value: int, instruction: Instruction) -> Contract
         found, loops = _best(fusion, (lhs, rhs), output, rows_of, instruction.params)
         if found is not None and loops == 1:
             fusion.claim(output.value)
-            fusion.term_of[value] = fusion.load(output.value, output.layout)
+            fusion.term_of[value] = fusion.load(output)
             return found
     order = _order(lhs, rhs, rows_of[0], instruction.params)
     out = Access(value, fusion.claim(value, order))

@@ -52,7 +52,7 @@ def _scan(fusion: "Fusion", value: int, instruction: Instruction) -> None:
 
 def _full(fusion: "Fusion", value: int, instruction: Instruction) -> None:
     _, number, dtype = instruction.params
-    fusion.term_of[value] = fusion.const(number, dtype)
+    fusion.term_of[value] = fusion.terms.const(number, dtype)
 
 
 def _iota(fusion: "Fusion", value: int, instruction: Instruction) -> None:
@@ -62,7 +62,9 @@ def _iota(fusion: "Fusion", value: int, instruction: Instruction) -> None:
 
 def _counter(fusion: "Fusion", shape: tuple[int, ...], dtype: DType) -> int:
     """The number of each point in row-major order."""
-    return fusion.term(Term(Leaf.INDEX, (), (), dtype, Access(-1, Layout.contiguous(shape))))
+    return fusion.terms.number(
+        Term(Leaf.INDEX, (), (), dtype, Access(-1, Layout.contiguous(shape)))
+    )
 
 
 def _random_bits(fusion: "Fusion", value: int, instruction: Instruction) -> None:
@@ -76,12 +78,12 @@ def _random_bits(fusion: "Fusion", value: int, instruction: Instruction) -> None
         def scalar(layout: Layout) -> Layout | None:
             return pick(layout).reshape(shape)
 
-        term = fusion.view(key, scalar)
+        term = fusion.terms.view(key, scalar)
         assert term is not None
         return term
 
     operands = (_counter(fusion, shape, COUNTER), word(0), word(1))
-    fusion.define(value, fusion.term(Term(P.random_bits, operands, (), dtype)))
+    fusion.define(value, fusion.terms.number(Term(P.random_bits, operands, (), dtype)))
 
 
 def _pad(fusion: "Fusion", value: int, instruction: Instruction) -> None:
@@ -116,7 +118,7 @@ def _fold(fusion: "Fusion", value: int, instruction: Instruction) -> None:
     (source,), (axes, sizes, strides, dilations, shape) = instruction.inputs, instruction.params
     rows, term = fusion.phase.axis(value), fusion.value(source)
     layout = fusion.claim(value)
-    zero = fusion.const(0, fusion.avals[value].dtype)
+    zero = fusion.terms.const(0, fusion.avals[value].dtype)
     fusion.store(shape, rows, Store(Access(value, layout), zero))
     overlapping = Access(value, layout.windows(axes, sizes, strides, dilations))
     space = fusion.avals[source].shape
@@ -132,7 +134,7 @@ def _gather(fusion: "Fusion", value: int, instruction: Instruction) -> None:
     rest = Access(access.value, Layout(shape, strides, layout.offset))
     params = (layout.strides[axis], layout.shape[axis])
     index = _index(fusion, indices, axis, shape)
-    fusion.define(value, fusion.term(Term(P.gather, (index,), params, dtype, rest)))
+    fusion.define(value, fusion.terms.number(Term(P.gather, (index,), params, dtype, rest)))
 
 
 def _index(fusion: "Fusion", indices: int, axis: int, shape: tuple[int, ...]) -> int:
@@ -144,7 +146,7 @@ def _index(fusion: "Fusion", indices: int, axis: int, shape: tuple[int, ...]) ->
         strides = (*(0,) * axis, *layout.strides, *(0,) * after)
         return Layout(shape, strides, layout.offset)
 
-    term = fusion.view(fusion.value(indices), change)
+    term = fusion.terms.view(fusion.value(indices), change)
     assert term is not None
     return term
 
@@ -168,7 +170,7 @@ def _scatter(fusion: "Fusion", value: int, instruction: Instruction) -> None:
 
 def _contract(fusion: "Fusion", value: int, instruction: Instruction) -> None:
     product = contract(fusion, value, instruction)
-    fusion.add(product, product.out)
+    fusion.nests.add(product, product.out)
 
 
 RULES: dict[Primitive, Callable[["Fusion", int, Instruction], None]] = {
