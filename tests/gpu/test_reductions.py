@@ -13,12 +13,19 @@ from allumette_gpu.plan.prepare import prepare
 Same = Callable[..., None]
 
 
-@pytest.fixture(params=["a processor", "a card", "a small card"])
+KINDS: dict[str, dict[str, Any]] = {
+    "a processor": {"software": True},
+    "a processor without subgroups": {"software": True, "subgroups": 0},
+    "a card": {"software": False},
+    "a card without subgroups": {"software": False, "subgroups": 0},
+    "a small card": {"software": False, "invocations": 64},
+}
+
+
+@pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest, device: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     """The limits that reductions are written for."""
-    narrow = {"invocations": 64} if request.param == "a small card" else {}
-    limits = replace(device.limits, software=request.param == "a processor", **narrow)
-    monkeypatch.setattr(device, "limits", limits)
+    monkeypatch.setattr(device, "limits", replace(device.limits, **KINDS[request.param]))
     return str(request.param)
 
 
@@ -55,3 +62,23 @@ def test_what_is_behind_the_rows_is_left_alone(
     alone = "if (i >= 33u) { return; }" in source
     together = "let near = min(i, 32u);" in source and "&& i < 33u" in source
     assert alone or together
+
+
+@pytest.mark.usefixtures("kind")
+def test_nan_and_infinities_come_through(same: Same) -> None:
+    """Whichever of the invocations that fold up a row together has them."""
+    x = np.random.default_rng(5).uniform(-1, 1, (256, 300)).astype(np.float32)
+    x[np.arange(256), np.arange(256)] = np.where(np.arange(256) % 3, np.nan, np.inf)
+    same([x], ("max", (0,), ((1,),)), ("min", (0,), ((1,),)), outputs=(1, 2))
+    same([x], ("sum", (0,), ((1,),)), rtol=1e-5)
+
+
+@pytest.mark.usefixtures("kind")
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool", "float16", "int64"])
+def test_dtypes(same: Same, device: Any, dtype: str) -> None:
+    if dtype not in device.dtypes:
+        pytest.skip(f"this adapter has no {dtype}")
+    x = np.random.default_rng(5).integers(0, 2, (40, 300)).astype(dtype)
+    same([x], ("max", (0,), ((1,),)), ("min", (0,), ((1,),)), outputs=(1, 2))
+    if dtype != "bool":
+        same([x], ("sum", (0,), ((1,),)), ("prod", (0,), ((1,),)), outputs=(1, 2))

@@ -3,16 +3,16 @@
 from typing import Any
 
 from .adapters import adapter_name
-from .limits import limits_of
+from .limits import SUBGROUPS, limits_of
 from .wgsl.types import TYPES
 
-_OF_USE = frozenset(("timestamp-query", "subgroup", "shader-f64"))
+_OF_USE = frozenset(("timestamp-query", SUBGROUPS, "shader-f64"))
 
 
 def facts(adapter: Any) -> dict[str, str]:
     """The adapter and its driver, the limits that are kept, and the features that matter."""
     info = adapter.info
-    limits = limits_of(adapter.limits, info["adapter_type"] == "CPU")
+    limits = limits_of(adapter)
     wanted = _OF_USE | {t.feature for t in TYPES.values() if t.feature}
     memory = "not told by the driver" if limits.memory is None else f"{limits.memory:,} bytes"
     return {

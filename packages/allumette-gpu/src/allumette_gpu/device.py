@@ -3,18 +3,18 @@
 import os
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from allumette_core.errors import BackendError, DeviceLostError
 from numpy.typing import NDArray
 
-from . import native
+from . import native, subgroups
 from .adapters import adapter_name, is_ours, refuse_after_fork
 from .commands import Commands
 from .errors import is_loss
-from .limits import Limits, limits_of
+from .limits import SUBGROUPS, Limits, limits_of
 from .memory import GpuBuffer, Pool, Room
 from .plugin import PORTABLE
 from .wgsl.types import TYPES, host, stored_bytes, to_stored
@@ -48,14 +48,16 @@ class Device:
         self.checked = os.environ.get("ALLUMETTE_GPU_CHECKED", "") not in ("", "0")
         self.lock = threading.RLock()
         self.counters = Counters()
-        self.limits: Limits = limits_of(adapter.limits, adapter.info["adapter_type"] == "CPU")
+        self.limits: Limits = limits_of(adapter)
         self.lost = ""
         """Why it cannot be used any more, and what to do; empty while it can."""
-        wanted = {t.feature for t in TYPES.values() if t.feature} | {TIMESTAMPS}
+        wanted = {t.feature for t in TYPES.values() if t.feature} | {TIMESTAMPS, SUBGROUPS}
         self.features = frozenset(wanted & set(adapter.features))
         self.raw = adapter.request_device_sync(
             required_features=sorted(self.features), required_limits=self.limits.required()
         )
+        if self.limits.subgroups and not subgroups.are_neighbours(self.raw, self.limits.width):
+            self.limits = replace(self.limits, subgroups=0)
         self.commands = Commands(self.raw)
         self.pool = Pool(self._create, self.commands, name, self.limits)
         self._pipelines: OrderedDict[str, Any] = OrderedDict()

@@ -1,13 +1,13 @@
 """What of an adapter's limits shapes the code, and how to lower them for a test."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from allumette_core.errors import BackendError
 
 VARIABLE = "ALLUMETTE_GPU_LIMITS"
+SUBGROUPS = "subgroup"  # the name of the feature
 
 _NAMES = {
     "buffers": "max-storage-buffers-per-shader-stage",
@@ -38,6 +38,8 @@ class Limits:
     """Bytes of all values; None where the driver does not tell."""
     between: int = 1 << 30
     """Bytes of what a program keeps between its kernels, before it runs over pieces of its rows."""
+    subgroups: int = 0
+    """Whether (1) neighbouring invocations may exchange values without a workgroup's memory."""
     software: bool = False
     """Whether the adapter is a processor."""
 
@@ -56,15 +58,17 @@ class Limits:
         return {name: getattr(self, field) for field, name in _NAMES.items()}
 
 
-def limits_of(adapter: Mapping[str, int], software: bool) -> Limits:
+def limits_of(adapter: Any) -> Limits:
     """The limits of an adapter, lowered to those that the environment asks for.
 
     Raises:
         BackendError: ALLUMETTE_GPU_LIMITS is not pairs such as `buffers=8 binding=1048576`.
     """
-    found = {field: adapter[name] for field, name in _NAMES.items()}
+    found = {field: adapter.limits[name] for field, name in _NAMES.items()}
+    software = adapter.info["adapter_type"] == "CPU"
     memory = _physical_memory() if software else None
-    most = Limits(**found, memory=memory, software=software)
+    subgroups = int(SUBGROUPS in adapter.features)
+    most = Limits(**found, memory=memory, software=software, subgroups=subgroups)
     low = lowered(most, os.environ.get(VARIABLE, ""))
     return low if low.memory is None else replace(low, between=min(low.between, low.memory // 4))
 

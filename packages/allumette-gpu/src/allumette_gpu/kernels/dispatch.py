@@ -65,12 +65,14 @@ def assemble(parts: Sequence[Part], limits: Limits) -> Iterator[Dispatch]:
     library = included(body)
     code = "\n".join([library, *_bindings(bound), body])
     head = "enable f16;\n" if re.search(r"\bf16\b", code) else ""
+    if re.search(r"\bsubgroup\b", body):
+        head += "var<private> subgroup: u32;\n"  # the invocations of one
     total, most = sum(part.groups for part in parts), limits.groups**2
     for first in range(0, total, most):
         count = min(total - first, most)
         rows = -(-count // limits.groups)
         across = -(-count // rows)
-        main = _main(parts, first, across, library)
+        main = _main(parts, first, across, head + library)
         yield Dispatch(name, "\n".join([head + code, *main]), tuple(bound), (across, rows, 1))
 
 
@@ -99,16 +101,20 @@ def _function(number: int, part: Part, places: dict[int, int]) -> str:
     return f"{''.join(shared)}fn part{number}(group: u32, lane: u32) {{\n{body}\n}}"
 
 
-def _main(parts: Sequence[Part], first: int, across: int, library: str) -> list[str]:
+def _main(parts: Sequence[Part], first: int, across: int, declared: str) -> list[str]:
+    subgroups = "> subgroup:" in declared
+    size = ", @builtin(subgroup_size) size: u32" if subgroups else ""
     place = f"group_id.x + group_id.y * {across}u"
     lines = [
         f"@compute @workgroup_size({parts[0].width})",
         "fn main(@builtin(workgroup_id) group_id: vec3<u32>, "
-        "@builtin(local_invocation_index) lane: u32) {",
+        f"@builtin(local_invocation_index) lane: u32{size}) {{",
         f"  let group = {place} + {first}u;" if first else f"  let group = {place};",
     ]
-    if "> zero:" in library:
+    if "> zero:" in declared:
         lines.append("  zero = group_id.z;")
+    if subgroups:
+        lines.append("  subgroup = size;")
     start = 0
     for number, part in enumerate(parts):
         end, word = start + part.groups, "else if" if number else "if"

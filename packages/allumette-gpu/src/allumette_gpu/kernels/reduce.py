@@ -7,6 +7,7 @@ from math import prod
 from allumette_core.shapes import Shape
 
 from ..limits import Limits
+from ..subgroups import SMALLEST
 from ..wgsl.folds import Fold
 from ..wgsl.types import TYPES, kept, loaded, rounded
 from ..wgsl.writer import Index
@@ -19,8 +20,9 @@ MOST_PIECES = 1024
 BLOCK = 32  # elements that a thread folds one after another
 FEW_GROUPS = 256  # workgroups that do not fill a device
 SHARE = 16  # elements for each of the invocations that fold up a row together
+SOFTWARE_SHARE = 64  # the same on a processor
 SOFTWARE_ROWS = 512  # so many are better folded alone on a processor, where waiting is dear
-
+_EXCHANGED = frozenset(("f32", "i32", "u32"))  # between the invocations of a subgroup
 
 Bounds = tuple[str, str, int, int]
 """Where a loop over the turns of a space starts and ends, its step, and how often it turns."""
@@ -125,8 +127,14 @@ class _Reduction:
         ]
         self.partials: list[int] = []
 
+    @property
+    def _exchanges(self) -> bool:
+        """Whether neighbours exchange accumulators without shared memory."""
+        words = all(fold.type in _EXCHANGED for fold in self.folds)
+        return bool(self.job.limits.subgroups) and words
+
     def _shared(self, shader: Shader) -> None:
-        width = self.job.limits.width
+        width = self.job.limits.width // (SMALLEST if self._exchanges else 1)
         for k, fold in enumerate(self.folds):
             shader.share(f"shared{k}", f"array<{fold.type}, {width}>")
 
@@ -156,9 +164,11 @@ class _Reduction:
             for k, fold in enumerate(self.folds):
                 writer.line(f"acc{k} = {fold.join(f'acc{k}', f'part{k}')};")
 
-    def _join_lanes(self, shader: Shader, lanes: int) -> None:
-        """Combine the accumulators of `lanes` neighbours in shared memory; the first of them has
-        the result."""
+    def _join_lanes(self, shader: Shader, lanes: int) -> list[str]:
+        """Combine the accumulators of `lanes` neighbours; the results, which the first of them
+        has."""
+        if self._exchanges:
+            return self._join_subgroups(shader, lanes)
         writer = shader.writer
         for k in range(len(self.folds)):
             writer.line(f"shared{k}[lane] = acc{k};")
@@ -169,6 +179,32 @@ class _Reduction:
                     joined = fold.join(f"shared{k}[lane]", f"shared{k}[lane + half]")
                     writer.line(f"shared{k}[lane] = {joined};")
             writer.line("workgroupBarrier();")
+        return [f"shared{k}[lane]" for k in range(len(self.folds))]
+
+    def _join_subgroups(self, shader: Shader, lanes: int) -> list[str]:
+        """The same by exchanges within subgroups, and through shared memory only between them.
+
+        All invocations take part in the exchanges. How many are a subgroup is known at run time.
+        """
+        writer = shader.writer
+        with writer.block(
+            f"for (var near = 1u; near < min(subgroup, {lanes}u); near = near << 1u) {{"
+        ):
+            for k, fold in enumerate(self.folds):
+                other = writer.let(f"subgroupShuffleXor(acc{k}, near)")
+                writer.line(f"acc{k} = {fold.join(f'acc{k}', other)};")
+        with writer.block("if (lane % subgroup == 0u) {"):
+            for k in range(len(self.folds)):
+                writer.line(f"shared{k}[lane / subgroup] = acc{k};")
+        writer.line("workgroupBarrier();")
+        with (
+            writer.block(f"if (lane % {lanes}u == 0u) {{"),
+            writer.block(f"for (var next = 1u; next < {lanes}u / subgroup; next++) {{"),
+        ):
+            for k, fold in enumerate(self.folds):
+                other = f"shared{k}[lane / subgroup + next]"
+                writer.line(f"acc{k} = {fold.join(f'acc{k}', other)};")
+        return [f"acc{k}" for k in range(len(self.folds))]
 
     def _finish(self, shader: Shader, results: list[str], out: str) -> None:
         """Name the results and write what depends on them."""
@@ -201,9 +237,9 @@ class _Reduction:
         shader.writer.line(f"let near = min(i, {count - 1}u);")  # all have to wait for one another
         bounds = f"lane % {lanes}u", f"{space.turns}u", lanes, space.turns // lanes
         self._fold(shader, space, "near", bounds, read)
-        self._join_lanes(shader, lanes)
+        results = self._join_lanes(shader, lanes)
         with shader.writer.block(f"if (lane % {lanes}u == 0u && i < {count}u) {{"):
-            self._finish(shader, [f"shared{k}[lane]" for k in range(len(self.folds))], "i")
+            self._finish(shader, results, "i")
         return shader.finish(-(-count // each), width)
 
     def _lanes(self, space: Space) -> int:
@@ -211,9 +247,10 @@ class _Reduction:
         width, count, depth = self.job.limits.width, self.space.count, space.depth
         if depth <= ALONE or not (space.rows or count < FEW_GROUPS):
             return 1
-        if self.job.limits.software:
-            return 1 if count >= SOFTWARE_ROWS else width
-        return min(width, 1 << (depth // SHARE - 1).bit_length())
+        if self.job.limits.software and count >= SOFTWARE_ROWS:
+            return 1
+        share = SOFTWARE_SHARE if self.job.limits.software else SHARE
+        return min(width, 1 << (depth // share - 1).bit_length())
 
     def partial(self) -> Part:
         """The results of each piece, side by side in a buffer [piece, result]."""
@@ -237,9 +274,9 @@ class _Reduction:
             bounds = (f"{start} + lane", "end", width, length // width)
         self._fold(shader, self.space, "i", bounds, self._inputs(shader))
         if shares:
-            self._join_lanes(shader, width)
+            results = self._join_lanes(shader, width)
             with shader.writer.block("if (lane == 0u) {"):
-                self._keep(shader, [f"shared{k}[0]" for k in range(len(self.folds))])
+                self._keep(shader, results)
         else:
             self._keep(shader, [f"acc{k}" for k in range(len(self.folds))])
         return shader.finish(groups, width)
