@@ -23,7 +23,8 @@ from ..limits import Limits
 from .fuse import FEW
 from .prepare import tiles
 from .tile_forms import FOLDS
-from .tiling import Tiling, tiling
+from .tile_planner import tiling
+from .tiling import Tiling
 
 
 def tiled(program: Program, limits: Limits) -> Program | None:
