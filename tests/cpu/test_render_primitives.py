@@ -2,12 +2,18 @@
 
 from typing import Any
 
+import allumette_core as al
 import numpy as np
 import pytest
 from allumette_core.compiler import rows
+from allumette_core.compiler.expand import expand
+from allumette_core.compiler.fusion import fuse
+from allumette_core.compiler.lowering import renders
+from allumette_core.compiler.simplify import simplify
+from allumette_core.compiler.stream import stream
 from allumette_core.expr import Node
 
-from .rendering import check, make
+from .rendering import check, make, program_of
 
 Array = np.ndarray[Any, Any]
 FLOATS = ("float16", "float32", "float64")
@@ -166,6 +172,28 @@ def test_views() -> None:
     check(lambda a: make.broadcast(a, (3, 6, 8, 10)), x)
     check(lambda a: make.windows(a, (1, 2), (3, 2), (2, 1), (1, 2)), x)
     check(lambda a: make.exp(make.reshape(make.permute(make.exp(a), (0, 2, 1)), (6, 80))), x)
+
+
+def turned(a: Node) -> Node:
+    return make.reshape(make.permute(a, (2, 0, 1)), (60, 8))
+
+
+def test_outputs_that_are_reshapes() -> None:
+    x = numbers((6, 8, 10))
+    check(lambda a: make.alias(turned(a), 0), x)
+    check(lambda a: make.alias(make.permute(turned(make.exp(a)), (1, 0)), 0), x)
+    check(lambda a: [made := turned(make.exp(a)), make.sum(made, (0,))], x)
+    check(lambda a: [make.alias(made := turned(a), 0), make.add(made, made)], x)
+    check(lambda a: make.reshape(make.slice(a, (0, 0, 0), (6, 8, 10), (1, 2, 1)), (240,)), x)
+    check(lambda a: turned(make.reshape(make.permute(a, (1, 0, 2)), (6, 8, 10))), x)
+
+
+def test_a_tile_is_written_once() -> None:
+    program = program_of(
+        lambda a: make.alias(al.tile(al.Tensor(a), (2, 2))._node), [numbers((6, 8))]
+    )
+    (phase,) = stream(expand(simplify(program)), renders)
+    assert len(fuse(phase).statements) == 1
 
 
 def test_pads_and_concatenations() -> None:

@@ -105,7 +105,7 @@ def contract(fusion: "Fusion", value: int, instruction: Instruction) -> Contract
     lhs, rhs = (fusion.access(i) for i in instruction.inputs)
     flow = fusion.phase.flow(value)
     rows_of = (flow.out, *flow.ins) if flow else (None, None, None)
-    if (output := _permuted_output(fusion, value)) is not None:
+    if value not in fusion.program.outputs and (output := fusion.destination(value)) is not None:
         found, loops = _best(fusion, (lhs, rhs), output, rows_of, instruction.params)
         if found is not None and loops == 1:
             fusion.claim(output.value)
@@ -116,24 +116,6 @@ def contract(fusion: "Fusion", value: int, instruction: Instruction) -> Contract
     made, _ = _best(fusion, (lhs, rhs), out, rows_of, instruction.params)
     assert made is not None  # copies and a place of its own make a product of anything
     return made
-
-
-def _permuted_output(fusion: "Fusion", value: int) -> Access | None:
-    """The output that is `value` with its axes in another order, if nothing else is made of it, as
-    memory for `value`."""
-    program, axes = fusion.program, tuple(range(len(fusion.avals[value].shape)))
-    folds = fusion.phase.folds(value)
-    while value not in program.outputs and fusion.uses[value] == 1 and not folds:
-        steps = enumerate(program.instructions, program.num_inputs)
-        value, (primitive, _, params) = next((v, s) for v, s in steps if value in s.inputs)
-        if primitive is P.permute:
-            axes = tuple(axes[axis] for axis in params[0])
-        elif primitive is not P.alias:
-            return None
-        if value in program.outputs:
-            back = tuple(axes.index(axis) for axis in range(len(axes)))
-            return Access(value, Layout.contiguous(fusion.avals[value].shape).permute(back))
-    return None
 
 
 def _best(

@@ -134,6 +134,24 @@ class Fusion:
         term, shape = self.term_of[value], self.avals[value].shape
         self.store(shape, self.phase.axis(value), Store(Access(value, self.claim(value)), term))
 
+    def destination(self, value: int) -> Access | None:
+        """The output that is `value`, maybe with its axes in another order, as memory for it, if
+        nothing else is made of it."""
+        program, axes = self.program, tuple(range(len(self.avals[value].shape)))
+        while not self.phase.folds(value):
+            if value in program.outputs:
+                back = tuple(axes.index(axis) for axis in range(len(axes)))
+                return Access(value, Layout.contiguous(self.avals[value].shape).permute(back))
+            if self.uses[value] != 1:
+                break
+            steps = enumerate(program.instructions, program.num_inputs)
+            value, (primitive, _, params) = next((v, s) for v, s in steps if value in s.inputs)
+            if primitive is P.permute:
+                axes = tuple(axes[axis] for axis in params[0])
+            elif primitive is not P.alias:
+                break
+        return None
+
     def copy(
         self, source: Access, axis: int | None, order: Shape, *, exactly: bool = False
     ) -> Access:
@@ -192,6 +210,8 @@ class Fusion:
         slides = primitive is P.windows and self.by_column
         term = self._turned(source, flow.ins[0] if flow and slides else None)
         viewed = self.terms.view(term, lambda layout: change(layout, *params))
+        if viewed is None and self._reshaped_in_place(value, source, term):
+            return
         if viewed is None:  # elements that are not in order are put in order first
             order = tuple(range(len(self.avals[source].shape)))
             axis = self.phase.axis(source)
@@ -199,6 +219,17 @@ class Fusion:
             viewed = self.terms.view(self.load(ordered), lambda layout: change(layout, *params))
             assert viewed is not None
         self.term_of[value] = viewed
+
+    def _reshaped_in_place(self, value: int, source: int, term: int) -> bool:
+        """Write an output that is a reshape of `source` as that: its elements are all in order."""
+        output, shape = self.destination(value), self.avals[source].shape
+        if output is None or (back := output.layout.reshape(shape)) is None:
+            return False
+        self.claim(output.value)
+        store = Store(Access(output.value, back), term)
+        self.store(shape, self.phase.axis(source), store)
+        self.term_of[value] = self.load(output)
+        return True
 
     def _turned(self, value: int, axis: int | None) -> int:
         """The term of a value, of a copy if its rows are along `axis` and it is not by column."""

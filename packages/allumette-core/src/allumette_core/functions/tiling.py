@@ -80,12 +80,12 @@ def repeat(x: ArrayLike, repeats: int | Sequence[int], /, *, axis: int | None = 
 def _repeated(x: Tensor, axis: int, count: int) -> Tensor:
     """Each slice along `axis` `count` times in a row, by a broadcast."""
     before, size, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
-    return _spread(x, (*before, size, 1, *after), (*before, size, count, *after), axis)
+    wide = (*before, size, count, *after)
+    return _spread(x, (*before, size, 1, *after), wide, (*before, size * count, *after))
 
 
-def _spread(x: Tensor, split_: Shape, wide: Shape, axis: int) -> Tensor:
-    """`x` given one new axis, that broadcast, and merged with the axis before or after it."""
-    merged = (*wide[:axis], wide[axis] * wide[axis + 1], *wide[axis + 2 :])
+def _spread(x: Tensor, split_: Shape, wide: Shape, merged: Shape) -> Tensor:
+    """`x` given new axes, that are broadcast, and merged with those before or after them."""
     node = expr.apply(P.reshape, x._node, params=(split_,))
     node = expr.apply(P.broadcast, node, params=(wide,))
     return Tensor(expr.apply(P.reshape, node, params=(merged,)))
@@ -108,11 +108,10 @@ def tile(x: ArrayLike, repetitions: int | Sequence[int], /) -> Tensor:
     rank = max(out.ndim, len(counts))
     counts = (1,) * (rank - len(counts)) + counts
     out = reshape(out, (1,) * (rank - out.ndim) + out.shape)
-    for axis, count in enumerate(counts):
-        if count != 1:
-            before, size, after = out.shape[:axis], out.shape[axis], out.shape[axis + 1 :]
-            out = _spread(out, (*before, 1, size, *after), (*before, count, size, *after), axis)
-    return out
+    sizes = [(count, size) for count, size in zip(counts, out.shape, strict=True)]
+    split_ = tuple(n for count, size in sizes for n in ((1, size) if count != 1 else (size,)))
+    wide = tuple(n for count, size in sizes for n in ((count, size) if count != 1 else (size,)))
+    return _spread(out, split_, wide, tuple(count * size for count, size in sizes))
 
 
 def pad(
