@@ -28,6 +28,17 @@ def test_the_page_shows_failures_and_escapes() -> None:
     assert "http" not in text.split("</style>")[1].lower()
 
 
+def test_what_is_cut_short_says_so() -> None:
+    subject = Subject(opened(None))
+    run = report.Run(subject, (0,), selected=["L0-x"])
+
+    def lengthy(subject: Subject) -> None:
+        raise Fault(f"wrong {'x' * 200}\nand more", "script")
+
+    run.outcomes.append(perform(Check(0, "x", lengthy), subject))
+    assert f"<span class=dim>wrong {'x' * 151}...</span>" in page(report.as_json(run))
+
+
 def report_of(mutant: str | None) -> dict[str, Any]:
     """Of the checks of a few primitives."""
     made = opened(MUTANTS[mutant][1] if mutant else None)  # type: ignore[arg-type]

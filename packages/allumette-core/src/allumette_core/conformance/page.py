@@ -36,6 +36,16 @@ DTYPES = (
 SIGNS = {"passed": "✓", "failed": "✗", "unexpected": "✗", "skipped": "·", "known": "!"}
 
 
+def first_line(text: str, width: int) -> str:
+    """The first line of `text`, which shows where it was cut to be no longer than `width`.
+
+    >>> first_line("it is off by one\\nin the last block", 12)
+    'it is off...'
+    """
+    line = text.partition("\n")[0]
+    return line if len(line) <= width else f"{line[: width - 3]}..."
+
+
 def page(data: Data) -> str:
     """The report `data` (as `report.as_json` gives it) as a page."""
     name = escape(data["backend"]["name"])
@@ -100,7 +110,7 @@ def _failures(data: Data) -> str:
     parts = [
         f"<details{opened}><summary><b>{escape(c['id'])}</b> "
         f"<span class={c['state']}>{c['state']}</span> "
-        f"<span class=dim>{escape(c['problem'].partition(chr(10))[0][:120])}</span></summary>"
+        f"<span class=dim>{escape(first_line(c['problem'], 160))}</span></summary>"
         + (f"<p>{escape(c['note'])}</p>" if c["note"] else "")
         + f'<pre class="problem">{escape(c["problem"])}</pre>'
         + (f"<pre>{escape(c['repro'])}</pre>" if c["repro"] else "")
@@ -153,7 +163,8 @@ def _everything(data: Data) -> str:
     rows = [
         [
             cell(c["id"]), cell(c["state"], c["state"]), cell(c["mode"], c["mode"]),
-            cell("" if c["max_ulp"] is None else c["max_ulp"], "n"), cell(c["worst_input"][:60]),
+            cell("" if c["max_ulp"] is None else c["max_ulp"], "n"),
+            cell(first_line(c["worst_input"], 60)),
             cell(f"{c['seconds'] * 1000:.1f} ms", "n"),
         ]
         for c in data["checks"]

@@ -13,6 +13,7 @@ from ..backend.registry import REGISTRY, open_backend
 from ..errors import AllumetteError, ArgumentError
 from . import levels, report
 from .check import Check, Outcome, perform
+from .page import first_line
 from .report import Run
 from .subject import Subject
 
@@ -167,7 +168,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     terminalreporter.section(f"conformance of {run.subject.name}")
     width = shutil.get_terminal_size().columns
     for outcome in (o for o in run.outcomes if o.failed):
-        line = f"{outcome.check.id}: {outcome.problem}".partition("\n")[0]
-        terminalreporter.write_line(line if len(line) <= width else f"{line[: width - 3]}...")
+        told = first_line(f"{outcome.check.id}: {outcome.problem}", width)
+        terminalreporter.write_line(told)
     for line in report.summary(run):
         terminalreporter.write_line(line)
