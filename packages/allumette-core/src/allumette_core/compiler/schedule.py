@@ -88,10 +88,10 @@ class Store:
 
     @property
     def order(self) -> Shape | None:
-        """The axes that have to be the innermost loops; None: all axes, in their order.
+        """The axes that are loops of their own; None: all axes, in their order.
 
-        Running results are made along an innermost axis; and of points that set one element the
-        last one wins.
+        Running results are made along one, each after the one before; and of points that set one
+        element the last one wins.
         """
         strides = self.access.layout.strides
         if self.fold and self.fold.startswith("cum"):
@@ -109,7 +109,7 @@ class Nest:
 
     @property
     def order(self) -> Shape | None:
-        """The axes that have to be innermost; None: all, in their order. Its stores agree on it."""
+        """The axes that are loops of their own; None: all, in order. Its stores agree on it."""
         return next((store.order for store in self.stores if store.order != ()), ())
 
     def takes(self, store: Store) -> bool:
