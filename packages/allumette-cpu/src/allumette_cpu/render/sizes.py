@@ -9,7 +9,7 @@ from allumette_core.compiler.schedule import Contract, Loop, Nest, Place
 
 from ..plan import Ref, scratch_stride
 from ..runtime.memory import plan_offsets
-from .folds import accumulator
+from .folds import LOCAL, accumulator
 
 CHUNK_BYTES = 1 << 19  # what a chunk of rows takes: a part of the second-level cache
 MAX_CHUNK = 1 << 13
@@ -98,7 +98,8 @@ def _rows(loop: Loop, work: int, folds: dict[int, FoldSize], fold_bytes: int) ->
     total = loop.phase.rows
     fitting = MAX_CHUNK
     if len(loop.statements) > 1:  # else nothing is read again that it would be near for
-        fitting = max(1, min(MAX_CHUNK, CHUNK_BYTES // _row_bytes(loop, folds)))
+        fitting = min(MAX_CHUNK, CHUNK_BYTES // _row_bytes(loop, folds))
+    fitting = max(1, min(fitting, LOCAL // _sums(loop) - PADDING))
     least = _least_rows(loop)
     room = max(1 << fitting.bit_length() - 1, least)
     most = max(MIN_BLOCKS, min(MAX_BLOCKS, FOLD_BYTES // max(fold_bytes, 1)))
@@ -207,6 +208,14 @@ def _least_rows(loop: Loop) -> int:
     blocks = MIN_BLOCKS if least <= PRODUCT_ROWS[0] else MIN_BLOCKS // 2
     share = max(1, loop.phase.rows // blocks)
     return min(least, 1 << share.bit_length() - 1)
+
+
+def _sums(loop: Loop) -> int:
+    """The most long sums of a row that one nest has at once, which a chunk has room for."""
+    stores = (s for nest in loop.statements if isinstance(nest, Nest) for s in nest.stores)
+    targets = (loop.memory[s.access.value] for s in stores if s.fold == "sum")
+    rows = loop.phase.rows
+    return max([1, *(x.layout.size // rows for x in targets if x.place is not Place.FOLD)])
 
 
 def _is_striped(loop: Loop) -> bool:
