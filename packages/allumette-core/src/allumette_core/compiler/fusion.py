@@ -132,7 +132,9 @@ class Fusion:
     def keep(self, value: int) -> None:
         """Store the term of `value`."""
         term, shape = self.term_of[value], self.avals[value].shape
-        self.store(shape, self.phase.axis(value), Store(Access(value, self.claim(value)), term))
+        self.nests.store(
+            shape, self.phase.axis(value), Store(Access(value, self.claim(value)), term)
+        )
 
     def destination(self, value: int) -> Access | None:
         """The output that is `value`, maybe with its axes in another order, as memory for it, if
@@ -165,12 +167,8 @@ class Fusion:
             self.avals.append(Aval(shape, dtype))
             self.memory[value] = Memory(Place.CHUNK, layout, dtype, axis is not None)
             self.copies[key] = Access(value, layout)
-            self.store(shape, axis, Store(self.copies[key], self.load(source)))
+            self.nests.store(shape, axis, Store(self.copies[key], self.load(source)))
         return self.copies[key]
-
-    def store(self, shape: Shape, axis: int | None, store: Store) -> None:
-        """Add `store` over a space, whose `axis` has the rows."""
-        self.nests.store(shape, axis, store)
 
     # ---- instructions
 
@@ -227,7 +225,7 @@ class Fusion:
             return False
         self.claim(output.value)
         store = Store(Access(output.value, back), term)
-        self.store(shape, self.phase.axis(source), store)
+        self.nests.store(shape, self.phase.axis(source), store)
         self.term_of[value] = self.load(output)
         return True
 

@@ -35,7 +35,7 @@ def _reduce(fusion: "Fusion", value: int, instruction: Instruction) -> None:
     space = fusion.avals[source].shape
     access = Access(value, spread(fusion.claim(value), axes, space))
     store = Store(access, fusion.value(source), _FOLDS[instruction.primitive])
-    fusion.store(space, _rows(fusion, value, 0), store)
+    fusion.nests.store(space, _rows(fusion, value, 0), store)
 
 
 def _scan(fusion: "Fusion", value: int, instruction: Instruction) -> None:
@@ -47,7 +47,7 @@ def _scan(fusion: "Fusion", value: int, instruction: Instruction) -> None:
         access, fusion.value(source), kind,
         along=(access.layout.strides[axis], space[axis]),
     )  # fmt: skip
-    fusion.store(space, _rows(fusion, value, 0), store)
+    fusion.nests.store(space, _rows(fusion, value, 0), store)
 
 
 def _full(fusion: "Fusion", value: int, instruction: Instruction) -> None:
@@ -91,13 +91,13 @@ def _pad(fusion: "Fusion", value: int, instruction: Instruction) -> None:
     shape, part = fusion.avals[value].shape, fusion.avals[source].shape
     axis, fill, term = fusion.phase.axis(value), fusion.over(filler, shape), fusion.value(source)
     layout = fusion.claim(value)
-    fusion.store(shape, axis, Store(Access(value, layout), fill))
+    fusion.nests.store(shape, axis, Store(Access(value, layout), fill))
     steps = tuple(inner + 1 for inner in interior)
     stops = tuple(
         low + max(size - 1, 0) * step + (size > 0)
         for low, size, step in zip(lo, part, steps, strict=True)
     )
-    fusion.store(part, axis, Store(Access(value, layout.slice(lo, stops, steps)), term))
+    fusion.nests.store(part, axis, Store(Access(value, layout.slice(lo, stops, steps)), term))
 
 
 def _concat(fusion: "Fusion", value: int, instruction: Instruction) -> None:
@@ -110,7 +110,7 @@ def _concat(fusion: "Fusion", value: int, instruction: Instruction) -> None:
         starts = tuple(start if a == axis else 0 for a in range(len(part)))
         stops = tuple(s + n for s, n in zip(starts, part, strict=True))
         inside = layout.slice(starts, stops, (1,) * len(part))
-        fusion.store(part, rows, Store(Access(value, inside), term))
+        fusion.nests.store(part, rows, Store(Access(value, inside), term))
         start += part[axis]
 
 
@@ -119,10 +119,10 @@ def _fold(fusion: "Fusion", value: int, instruction: Instruction) -> None:
     rows, term = fusion.phase.axis(value), fusion.value(source)
     layout = fusion.claim(value)
     zero = fusion.terms.const(0, fusion.avals[value].dtype)
-    fusion.store(shape, rows, Store(Access(value, layout), zero))
+    fusion.nests.store(shape, rows, Store(Access(value, layout), zero))
     overlapping = Access(value, layout.windows(axes, sizes, strides, dilations))
     space = fusion.avals[source].shape
-    fusion.store(space, rows, Store(overlapping, term, "sum", fresh=False))
+    fusion.nests.store(space, rows, Store(overlapping, term, "sum", fresh=False))
 
 
 def _gather(fusion: "Fusion", value: int, instruction: Instruction) -> None:
@@ -158,14 +158,14 @@ def _scatter(fusion: "Fusion", value: int, instruction: Instruction) -> None:
     index = _index(fusion, indices, axis, space)
     layout = fusion.claim(value)
     if not fusion.phase.folds(value):  # else it starts from zero, which is what `source` is
-        fusion.store(shape, fusion.phase.axis(value), Store(Access(value, layout), start))
+        fusion.nests.store(shape, fusion.phase.axis(value), Store(Access(value, layout), start))
     count = len(fusion.avals[indices].shape)
     strides = (*layout.strides[:axis], *(0,) * count, *layout.strides[axis + 1 :])
     access = Access(value, Layout(space, strides, layout.offset))
     kind = "scatter" if mode == "add" else "set"
     along = (layout.strides[axis], shape[axis])
     store = Store(access, term, kind, index, along, fresh=False)
-    fusion.store(space, _rows(fusion, value, 2), store)
+    fusion.nests.store(space, _rows(fusion, value, 2), store)
 
 
 def _contract(fusion: "Fusion", value: int, instruction: Instruction) -> None:
