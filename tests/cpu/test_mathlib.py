@@ -118,6 +118,19 @@ def ulps(got: float, wanted: Any, dtype: str) -> float:
         return float(abs(mp.mpf(float(got)) - wanted) / mp.mpf(2) ** (exponent - info.nmant))
 
 
+# About where one entry takes over from another, and the number of float32 that is closest to a
+# multiple of pi / 2.
+@pytest.mark.parametrize("x", [2.0**54, 2.0**85, 2.0**116, 16367173 * 2.0**72, 1.5 * 2.0**127])
+def test_large_single_angles_are_reduced_exactly(x: float) -> None:
+    middle = np.float32(x)
+    beside = [np.nextafter(middle, np.float32(to)) for to in (0, np.inf)]
+    values = np.array([middle, *beside, -middle], np.float32)
+    for name in ("sin", "cos", "tan"):
+        for value, got in zip(values, compiled(name, "float32")(values), strict=True):
+            error = ulps(got, exact(name, float(value)), "float32")
+            assert error <= ULPS[name][0], (name, value, got)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", [n for n in ULPS if n not in BINARY])
 def test_error_of_functions_of_one_number(name: str, dtype: str) -> None:
