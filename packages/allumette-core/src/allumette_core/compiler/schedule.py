@@ -193,6 +193,17 @@ class Loop:
         """The terms that a nest needs, each after its operands."""
         return reachable(self.terms, nest.stores)
 
+    def loads(self, nest: Nest) -> dict[int, Layout | None]:
+        """The values that a nest reads, each with the layout by which it does; None: by more than
+        one, or where an index says."""
+        found: dict[int, Layout | None] = {}
+        for term in map(self.terms.__getitem__, self.body(nest)):
+            if term.access is not None:
+                value, layout = term.access.value, term.access.layout
+                alone = term.op is Leaf.LOAD and found.get(value, layout) == layout
+                found[value] = layout if alone else None
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:

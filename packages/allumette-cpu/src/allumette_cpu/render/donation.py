@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from allumette_core.compiler.program import Program
 from allumette_core.compiler.rows import Phase
-from allumette_core.compiler.schedule import Leaf, Loop, Nest, Place
+from allumette_core.compiler.schedule import Loop, Nest, Place
+from allumette_core.layout import Layout
 
 Step = Phase | Loop
 
@@ -55,18 +56,13 @@ def _gives_way(step: Step, source: int, value: int) -> bool:
     return once and not store.fold and _reads_only(step, read, nest, store.access.layout)
 
 
-def _reads_only(step: Loop, read: int, writer: Nest, layout: object) -> bool:
+def _reads_only(step: Loop, read: int, writer: Nest, layout: Layout) -> bool:
     """Whether `read` is loaded nowhere but in `writer`, and there only as `layout` has it."""
     for statement in step.statements:
-        if not isinstance(statement, Nest):
-            if read in (statement.lhs, statement.rhs):
+        if isinstance(statement, Nest):
+            loads = step.loads(statement)
+            if read in loads and (statement is not writer or loads[read] != layout):
                 return False
-            continue
-        for number in step.body(statement):
-            term = step.terms[number]
-            if term.access is None or term.access.value != read:
-                continue
-            same = term.op is Leaf.LOAD and term.access.layout == layout
-            if statement is not writer or not same:
-                return False
+        elif read in (statement.lhs, statement.rhs):
+            return False
     return True

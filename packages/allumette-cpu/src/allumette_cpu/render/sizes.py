@@ -1,4 +1,4 @@
-"""How many rows at a time, in how many blocks, and where everything is in scratch memory."""
+"""How many rows at a time, in how many blocks, and the memory that this takes."""
 
 from dataclasses import dataclass
 from math import prod
@@ -8,7 +8,7 @@ import numpy as np
 from allumette_core.compiler.schedule import Contract, Loop, Nest, Place
 
 from ..plan import Ref, scratch_stride
-from ..runtime.memory import plan_offsets
+from . import scratch
 from .folds import LOCAL, accumulator
 
 CHUNK_BYTES = 1 << 19  # what a chunk of rows takes: a part of the second-level cache
@@ -81,16 +81,16 @@ def measure(loop: Loop, temps: list[int]) -> Sizes:
     folds, fold_bytes = _folds(loop)
     work = _work(loop)
     rows = _rows(loop, work, folds, fold_bytes)
-    chunks, parts, scratch_bytes = _scratch(loop, folds, rows.room)
-    scratch: Ref = ("scratch", scratch_bytes)
+    chunks, parts, scratch_bytes = scratch.place(loop, folds, rows.room)
+    memory: Ref = ("scratch", scratch_bytes)
     if loop.phase.rows == 1:
-        scratch = ("temp", len(temps))
+        memory = ("temp", len(temps))
         temps.append(scratch_bytes)
     accumulators: Ref = ("temp", len(temps))
     if folds:
         temps.append(fold_bytes * rows.blocks)
     scratch_bytes = scratch_stride(scratch_bytes)
-    return Sizes(rows, work, scratch, scratch_bytes, accumulators, fold_bytes, folds, chunks, parts)
+    return Sizes(rows, work, memory, scratch_bytes, accumulators, fold_bytes, folds, chunks, parts)
 
 
 def _rows(loop: Loop, work: int, folds: dict[int, FoldSize], fold_bytes: int) -> Rows:
@@ -118,52 +118,6 @@ def _rounded(rows: int) -> int:
     return -(-rows // LANES) * LANES if rows > LANES else rows
 
 
-def _scratch(
-    loop: Loop, folds: dict[int, FoldSize], room: int
-) -> tuple[dict[int, int], dict[int, int], int]:
-    """Where values and partial sums are in scratch memory, and how long that is.
-
-    Values share memory where they are not needed at the same time.
-    """
-    lives = _lives(loop)
-    sizes, spans = [], []
-    chunks = [v for v, memory in loop.memory.items() if memory.place is Place.CHUNK]
-    parts = [v for v, fold in folds.items() if fold.dtype != loop.memory[v].dtype]
-    for value in chunks:
-        memory = loop.memory[value]
-        elements = memory.layout.size
-        if memory.moves:
-            elements = elements // loop.phase.rows * room
-        sizes.append(elements * memory.dtype.itemsize)
-        spans.append(lives[value] if memory.moves else (0, len(loop.statements)))
-    for value in parts:
-        sizes.append(folds[value].count * loop.memory[value].dtype.itemsize)
-        spans.append(lives[value])
-    offsets, size = plan_offsets(sizes, spans)
-    count = len(chunks)
-    return (
-        dict(zip(chunks, offsets[:count], strict=True)),
-        dict(zip(parts, offsets[count:], strict=True)),
-        size,
-    )
-
-
-def _lives(loop: Loop) -> dict[int, tuple[int, int]]:
-    """The first and the last statement that each value is needed for."""
-    lives: dict[int, tuple[int, int]] = {}
-    for place, statement in enumerate(loop.statements):
-        if isinstance(statement, Nest):
-            accesses = [loop.terms[term].access for term in loop.body(statement)]
-            accesses += [store.access for store in statement.stores]
-            values = [access.value for access in accesses if access is not None]
-        else:
-            values = [statement.lhs, statement.rhs, statement.out]
-        for value in values:
-            first, _ = lives.get(value, (place, place))
-            lives[value] = first, place
-    return lives
-
-
 def _folds(loop: Loop) -> tuple[dict[int, FoldSize], int]:
     """The accumulators of a block, and how many bytes they are."""
     kinds = {s.out: "gemm" for s in loop.statements if isinstance(s, Contract)}
@@ -188,7 +142,7 @@ def _row_bytes(loop: Loop, folds: dict[int, FoldSize]) -> int:
         for memory in loop.memory.values()
         if memory.moves and memory.place is Place.WHOLE
     )
-    few, many = (_scratch(loop, folds, rows)[2] for rows in (MAX_CHUNK, 2 * MAX_CHUNK))
+    few, many = (scratch.place(loop, folds, rows)[2] for rows in (MAX_CHUNK, 2 * MAX_CHUNK))
     return whole + (many - few) // MAX_CHUNK + 16
 
 
