@@ -32,6 +32,7 @@ _CHEAP = frozenset(
 )
 CHEAP_TERMS = 2  # as many cheap operations are repeated rather than stored
 CHEAP_LOADS = 2
+OFTEN = 8  # times that something is read, after which a copy by column has paid
 
 
 def fuse(phase: Phase) -> Loop:
@@ -238,7 +239,13 @@ class Fusion:
         return self.load(copy)
 
     def _settle(self, value: int, shape: Shape) -> None:
-        """Compute `value` once before it is spread over more points, if that is worth it."""
-        grows = prod(shape) > prod(self.avals[value].shape)
-        if value in self.term_of and grows and not self._is_cheap(self.term_of[value]):
+        """Compute `value` once before it is spread over more points, if that is worth it; or have
+        its rows one after another, if it is read so often."""
+        size, points = prod(self.avals[value].shape), prod(shape)
+        if value not in self.term_of or points <= size:
+            return
+        term = self.term_of[value]
+        if not self._is_cheap(term):
             self.access(value)
+        elif self.by_column and self.terms[term].op is Leaf.LOAD and points >= size * OFTEN:
+            self.term_of[value] = self._turned(value, self.phase.axis(value))

@@ -59,6 +59,8 @@ def combine(
     """Two partial results made one; in the order of the program if `exact`."""
     floating = dtype.kind == "f"
     flags = () if exact else ANY_ORDER
+    if floating and not exact and getattr(b, "opname", "") == "fmul":
+        b.flags = [*b.flags, "contract"]  # a sum of products is made of fused operations
     if fold in SUMS:
         return builder.fadd(a, b, flags=flags) if floating else builder.add(a, b)
     if fold == "prod":
