@@ -41,7 +41,7 @@ fn minimum_f32(a: f32, b: f32) -> f32 {
 }
 
 fn sign_f32(x: f32) -> f32 {
-  return select(select(select(0.0f, -1.0f, x < 0.0f), 1.0f, x > 0.0f), x, is_nan(x));
+  return select(select(select(exact(0.0f), -1.0f, x < 0.0f), 1.0f, x > 0.0f), x, is_nan(x));
 }
 
 fn floor_f32(x: f32) -> f32 {
