@@ -68,7 +68,7 @@ def reads(watch: Watch, step: Step, read: Read, device: Any) -> None:
         with watch("submit"):
             device.commands.submit()
         with watch("wait"):
-            device.raw._poll_wait()
+            native.wait(device.raw)
         with watch("fetch"):
             read(loss)
         with watch("again"):

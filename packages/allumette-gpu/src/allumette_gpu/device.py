@@ -88,7 +88,7 @@ class Device:
         if not self.lost and is_ours():
             with self.lock:
                 self.commands.drop()
-                self.raw._poll_wait()
+                native.wait(self.raw)
 
     def check(self) -> None:
         """Refuse use where it cannot work.
@@ -165,7 +165,7 @@ class Device:
         self.check()
         with self.lock, self.errors("running programs"):
             self.commands.submit()
-            self.raw._poll_wait()
+            native.wait(self.raw)
 
 
 class _Translated:

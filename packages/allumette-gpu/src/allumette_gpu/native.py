@@ -144,6 +144,15 @@ class PublicEncoder(Encoder):
             self._pass = None
 
 
+def wait(device: Any) -> None:
+    """Wait until all that was submitted is done."""
+    if CAN_ENCODE:
+        api.libf.wgpuDevicePoll(device._internal, True, ffi.NULL)
+    else:  # a read waits; wgpu's own call for this takes a callback that its library refuses
+        usage = wgpu.BufferUsage.COPY_SRC | wgpu.BufferUsage.COPY_DST
+        device.queue.read_buffer(device.create_buffer(size=4, usage=usage))
+
+
 def timestamp_period(device: Any) -> float:
     """Nanoseconds of a tick of the device's clock; 1 where the driver does not tell."""
     if not hasattr(lib, "wgpuQueueGetTimestampPeriod"):

@@ -103,7 +103,7 @@ class Planned:
             with self.device.errors(f"kernel {step.dispatch.name!r}", step.dispatch.source):
                 self.device.commands.run([recorded], used, self._work)
                 self.device.commands.submit()
-                self.device.raw._poll_wait()
+                native.wait(self.device.raw)
 
     def writer(self, output: int) -> str | None:
         """The name of the kernel that writes an output, None if it is an input."""
