@@ -11,6 +11,7 @@ import allumette_core as al
 import numpy as np
 import pytest
 from allumette_core.errors import BackendError, DeviceError, DeviceLostError, DTypeError
+from allumette_gpu.plugin import PORTABLE
 
 
 def test_float64_is_refused_with_a_remedy() -> None:
@@ -18,6 +19,19 @@ def test_float64_is_refused_with_a_remedy() -> None:
         al.tensor(np.ones(3), dtype=al.float64, device="gpu") + 1
     with pytest.raises(DTypeError, match="float64"):
         al.ones(3, device="gpu").astype(al.float64).numpy()
+
+
+@pytest.mark.parametrize(
+    ("name", "feature"),
+    [("float16", "shader-f16"), ("int64", "shader-int64"), ("uint64", "shader-int64")],
+)
+def test_a_dtype_without_its_feature_is_refused_with_both_and_a_remedy(
+    device: Any, monkeypatch: pytest.MonkeyPatch, name: str, feature: str
+) -> None:
+    monkeypatch.setattr(device, "dtypes", PORTABLE)
+    x = al.tensor(np.ones(3, np.int32), device="gpu")
+    with pytest.raises(DTypeError, match=rf"{name}.*'{feature}'.*cast to a 32-bit dtype"):
+        x.astype(name).numpy()
 
 
 def test_an_unknown_device_is_refused_with_those_there_are(backend: Any) -> None:

@@ -63,6 +63,11 @@ def test_random_numbers_are_those_of_the_reference() -> None:
     np.testing.assert_allclose(*draws, rtol=1e-5, atol=1e-6)
 
 
+def test_random_bits_are_those_of_the_reference() -> None:
+    draws = [al.random.bits(al.random.key(3, device=d), (1000,)).numpy() for d in ("gpu", "numpy")]
+    np.testing.assert_array_equal(*draws)
+
+
 def test_nothing_of_a_step_runs_on_the_host() -> None:
     x = al.tensor(np.ones((4, 4), np.float32), device="gpu")
     with al.profile() as profile:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from allumette_gpu.kernels import dot
-from allumette_gpu.plan.build import build
+from allumette_gpu.plan.build import Plan, build
 from allumette_gpu.plan.prepare import prepare
 
 Same = Callable[..., None]
@@ -45,8 +45,30 @@ def test_shapes(same: Same, path: str, m: int, k: int, n: int) -> None:
     same([whole(m, k), whole(k, n)], ("dot_general", (0, 1), PLAIN))
 
 
-def test_many_terms_are_cut_into_pieces(same: Same, path: str) -> None:
-    same([whole(3000, 9), whole(3000, 8)], ("dot_general", (0, 1), ((0,), (0,), (), ())))
+def test_many_terms_are_cut_into_pieces(same: Same, path: str, plan_of: Any) -> None:
+    arrays, step = [whole(3000, 9), whole(3000, 8)], ("dot_general", (0, 1), ((0,), (0,), (), ()))
+    assert len(plan_of(arrays, step).steps) == 2
+    assert len(plan_of([x[:900] for x in arrays], step).steps) == 1
+    same(arrays, step)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "params"),
+    [
+        ((700, 300), (300, 1), PLAIN),
+        ((1, 300), (300, 700), PLAIN),
+        ((3, 200, 100), (3, 100, 1), ((2,), (1,), (0,), (0,))),
+    ],
+    ids=["matrix by vector", "vector by matrix", "batches"],
+)
+def test_a_vector_is_folded_up_without_tiles(
+    same: Same, path: str, plan_of: Any, left: Any, right: Any, params: Any
+) -> None:
+    """It would leave most of a tile idle: these are sums, epilogues included."""
+    arrays = [whole(*left), whole(*right)]
+    steps = ("dot_general", (0, 1), params), ("maximum", (2, 2), ()), ("neg", (3,), ())
+    assert [step.dispatch.name for step in plan_of(arrays, *steps).steps] == ["reduce"]
+    same(arrays, *steps)
 
 
 def test_large_tiles(same: Same, path: str) -> None:
@@ -142,11 +164,22 @@ def test_neighbours_read_neighbours_through_transposes(
 
 
 @pytest.fixture
-def program_code(device: Any, build_program: Callable[..., Any]) -> Callable[..., str]:
+def plan_of(device: Any, build_program: Callable[..., Any]) -> Callable[..., Plan]:
+    """The plan of steps on inputs like some arrays."""
+
+    def plan(arrays: list[np.ndarray], *steps: Any, outputs: tuple[int, ...] = ()) -> Plan:
+        program = prepare(build_program(arrays, *steps, outputs=outputs), device.dtypes)
+        return build(program, device.limits)
+
+    return plan
+
+
+@pytest.fixture
+def program_code(plan_of: Callable[..., Plan]) -> Callable[..., str]:
     """The shaders of steps on inputs like some arrays."""
 
-    def code(arrays: list[np.ndarray], *steps: Any, outputs: tuple[int, ...] = ()) -> str:
-        program = prepare(build_program(arrays, *steps, outputs=outputs), device.dtypes)
-        return "\n".join(step.dispatch.source for step in build(program, device.limits).steps)
+    def code(*arguments: Any, outputs: tuple[int, ...] = ()) -> str:
+        steps = plan_of(*arguments, outputs=outputs).steps
+        return "\n".join(step.dispatch.source for step in steps)
 
     return code

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from allumette_core.backend.registry import backend_of
 from allumette_core.compiler.explain import program_of
+from allumette_core.errors import BackendError
 from allumette_gpu.executable import GpuExecutable
 from allumette_gpu.streamed import StreamedRun
 from networks import forward, loss, network, some, step
@@ -150,3 +151,26 @@ def test_the_same_bits_every_time(
     first, second = ([backend.to_host(b) for b in run(buffers)] for _ in range(2))
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_what_does_not_fit_the_memory_runs_in_pieces(
+    backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step whose activations take 4 MB, on a device with 3 MB for everything."""
+
+    def loss_on(name: str, rows: int) -> float:
+        on = al.tree.map(lambda x: al.tensor(x, device=name), wide(rows))
+        return float(al.jit(step)(*on)[1].item())
+
+    try:
+        monkeypatch.setenv("ALLUMETTE_GPU_LIMITS", "memory=3000000")
+        al.reset_device("gpu")
+        assert loss_on("gpu", 4000) == pytest.approx(loss_on("numpy", 4000), rel=1e-5)
+        assert backend.memory("gpu").peak_bytes <= 3_000_000
+        device = backend.device("gpu")
+        device.limits = replace(device.limits, between=1 << 30)
+        with pytest.raises(BackendError, match=r"out of memory.*of 3,000,000 in use"):
+            loss_on("gpu", 4001)
+    finally:
+        monkeypatch.undo()
+        al.reset_device("gpu")
