@@ -1,21 +1,19 @@
 """Transcendental functions of compiled kernels: ULPs, special values, vectorisation."""
 
-import ctypes
 import itertools
 import math
 import re
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
-from allumette_core.primitives import PRIMITIVES
-from allumette_cpu.mathlib import MATH
+from allumette_cpu.plan import Call
+from allumette_cpu.render import plan
 from allumette_cpu.runtime import machine
-from allumette_cpu.scalars import I64, Scalars
-from llvmlite import ir
 from numpy.typing import NDArray
+
+from .rendering import make, native, program_of
 
 mp = pytest.importorskip("mpmath")
 Array = NDArray[Any]
@@ -36,45 +34,12 @@ EXACT: dict[str, Callable[..., Any]] = {
 BINARY = ("pow", "atan2")
 
 
-@cache
-def module(name: str, dtype: str) -> Any:
-    """A loop over arrays that applies the function, after LLVM's optimiser."""
-    arity = 2 if name in BINARY else 1
-    pointer = ir.PointerType()
-    code = ir.Module()
-    kind = ir.FunctionType(ir.VoidType(), [I64] + [pointer] * (arity + 1))
-    function = ir.Function(code, kind, "loop")
-    for argument in function.args[1:]:
-        argument.add_attribute("noalias")
-    count, *sources, target = function.args
-    entry, body, end = (function.append_basic_block(n) for n in ("entry", "body", "end"))
-    b = ir.IRBuilder(entry)
-    b.cbranch(b.icmp_signed(">", count, I64(0)), body, end)
-    b.position_at_end(body)
-    i = b.phi(I64)
-    i.add_incoming(I64(0), entry)
-    s = Scalars(b, dtype)
-    values = [b.load(b.gep(p, [i], source_etype=s.float), typ=s.float) for p in sources]
-    b.store(MATH[PRIMITIVES[name]](s, *values), b.gep(target, [i], source_etype=s.float))
-    following = b.add(i, I64(1))
-    i.add_incoming(following, body)
-    b.cbranch(b.icmp_signed("==", following, count), end, body)
-    b.position_at_end(end)
-    b.ret_void()
-    return machine.optimised(str(code))
-
-
-@cache
 def compiled(name: str, dtype: str) -> Callable[..., Array]:
-    address = machine.Loaded(machine.object_code(module(name, dtype))).address("loop")
-    pointers = [ctypes.c_void_p] * (3 if name in BINARY else 2)
-    call = ctypes.CFUNCTYPE(None, ctypes.c_int64, *pointers)(address)
+    """The function on arrays, as the CPU's renderer writes it."""
 
     def run(*arrays: Array) -> Array:
-        arrays = tuple(np.ascontiguousarray(x, dtype) for x in arrays)
-        out = np.empty_like(arrays[0])
-        call(out.size, *[x.ctypes.data for x in (*arrays, out)])
-        return out
+        arrays = tuple(x.astype(dtype) for x in arrays)
+        return native(program_of(getattr(make, name), arrays), arrays)[0]
 
     return run
 
@@ -210,7 +175,11 @@ def test_special_pairs_are_those_of_c(name: str, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", list(ULPS))
 def test_loops_are_vectorised(name: str, dtype: str) -> None:
-    text = str(module(name, dtype))
+    points = [np.ones(1000, dtype)] * (2 if name in BINARY else 1)
+    (call,) = plan(program_of(getattr(make, name), points)).calls
+    assert isinstance(call, Call)
+    assert call.source is not None
+    text = str(machine.optimised(call.source))
     assert re.search(r"store <\d+ x (float|double)>", text), f"{name} runs one number at a time"
 
 

@@ -61,6 +61,23 @@ def _loop_metadata(match: re.Match[str]) -> str:
     return f"{own} = distinct !{{ {', '.join(facts)} }}"
 
 
+class Builder(ir.IRBuilder):  # type: ignore[misc]  # llvmlite has no types
+    """Writes instructions; loads and stores, whoever asks for them, belong to a group."""
+
+    group: Any = None  # of the innermost loop being written, if it is parallel
+
+    def load(self, *args: Any, **kwargs: Any) -> Any:
+        return self._grouped(super().load(*args, **kwargs))
+
+    def store(self, *args: Any, **kwargs: Any) -> Any:
+        return self._grouped(super().store(*args, **kwargs))
+
+    def _grouped(self, instruction: Any) -> Any:
+        if self.group is not None:
+            instruction.set_metadata("llvm.access.group", self.group)
+        return instruction
+
+
 class Emitter:
     """Writes one function `void name(i64 block, i64 thread, ptr args)`."""
 
@@ -72,12 +89,11 @@ class Emitter:
         self.entry = self.function.append_basic_block("entry")
         self.setup = ir.IRBuilder(self.entry)  # arguments and stack slots
         self._prologue = self.function.append_basic_block("prologue")
-        self.prologue = ir.IRBuilder(self._prologue)  # what is done once, loops included
+        self.prologue = Builder(self._prologue)  # what is done once, loops included
         self._first = self.function.append_basic_block("body")
-        self.builder = ir.IRBuilder(self._first)
+        self.builder = Builder(self._first)
         self.refs: list[Ref] = []
         self._words: dict[Ref, Value] = {}
-        self.group: Any = None  # of the innermost loop being written
 
     def finish(self) -> tuple[Ref, ...]:
         """End the function; what its argument table holds."""
@@ -111,25 +127,19 @@ class Emitter:
         return self.builder.gep(base, [index], inbounds=True, source_etype=kind)
 
     def load(self, pointer: Value, kind: Any) -> Value:
-        return self._grouped(self.builder.load(pointer, typ=kind))
+        return self.builder.load(pointer, typ=kind)
 
     def store(self, value: Value, pointer: Value) -> None:
-        self._grouped(self.builder.store(value, pointer))
-
-    def _grouped(self, instruction: Any) -> Any:
-        if self.group is not None:
-            instruction.set_metadata("llvm.access.group", self.group)
-        return instruction
+        self.builder.store(value, pointer)
 
     # ---- control
 
     @contextmanager
     def once(self) -> Iterator[None]:
         """What is written inside runs once, before everything else."""
-        builder, group = self.builder, self.group
-        self.builder, self.group = self.prologue, None
+        builder, self.builder = self.builder, self.prologue
         yield
-        self.builder, self.group = builder, group
+        self.builder = builder
 
     def add(self, a: Value, b: Value) -> Value:
         return self.builder.add(a, b, flags=("nsw",))
@@ -160,12 +170,13 @@ class Emitter:
         self.builder.position_at_end(body)
         index = self.builder.phi(I64)
         index.add_incoming(start, before)
-        outer = self.group
+        builder = self.builder
+        outer = builder.group
         kind = ("fold" if fold else "parallel") if parallel else "plain"
         metadata, group = self.module.loop(kind)
-        self.group = group if parallel else None
+        builder.group = group if parallel else None
         yield index
-        self.group = outer
+        builder.group = outer
         following = self.builder.add(index, step, flags=("nsw",))
         index.add_incoming(following, self.builder.block)
         again = self.builder.icmp_signed("<", following, count)
