@@ -156,3 +156,18 @@ def test_windows_are_by_column_only_where_there_is_more_to_do_than_products() ->
     assert phases(lambda x, w: al.max_pool(al.conv(x, w), 2), *shapes)[0].by_column
     gradient = phases(lambda x, w: al.grad(lambda w: al.conv(x, w).sum())(w), *shapes)
     assert gradient[0].by_column
+
+
+def test_a_column_that_is_read_often_is_copied_once() -> None:
+    def step(w: Any, v: Any, x: Any, y: Any) -> Any:
+        return al.grad(lambda w: al.mean((al.relu(x @ w) @ v - y) ** 2))(w)
+
+    def copies(often: int | None, hidden: int) -> int:
+        phase = phases(step, (2, hidden), (hidden, 5), (ROWS, 2), (ROWS, 5))[0]
+        loop = fuse(phase, often)
+        assert phase.by_column
+        return sum(value >= len(phase.program.avals) for value in loop.memory)
+
+    assert copies(8, 50) == 2  # of two columns, forward and backward
+    assert copies(8, 7) == 0
+    assert copies(None, 50) == 0

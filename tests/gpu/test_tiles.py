@@ -12,7 +12,8 @@ from allumette_core.compiler.explain import program_of
 from allumette_core.compiler.program import Program
 from allumette_gpu.limits import Limits
 from allumette_gpu.plan.build import Plan, build
-from allumette_gpu.plan.prepare import prepare
+from allumette_gpu.plan.prepare import prepare, tiles
+from allumette_gpu.plan.tiles import tiled
 from allumette_gpu.wgsl.writer import Writer
 from networks import forward, loss, network, some, step
 from numpy.typing import NDArray
@@ -111,6 +112,14 @@ def test_small_inputs_share_a_buffer_where_there_are_few(backend: Any, rows: int
         assert "tiles" in names(found)
         assert all(len(s.buffers) <= limits.buffers for s in found.steps)
         assert len(found.steps) <= 6 or limits != LEAST
+
+
+def test_inputs_are_read_where_they_lie(backend: Any) -> None:
+    found = tiled(program_of(step, network(10_000), {}), CARD)
+    assert found is not None
+    (plan,) = {i.params[0] for i in found.instructions if i.primitive is tiles}
+    assert plan.rooms
+    assert all(value < len(plan.loop.phase.program.avals) for value in plan.rooms)
 
 
 def test_records_fit_the_largest_binding(backend: Any) -> None:

@@ -35,25 +35,27 @@ CHEAP_LOADS = 2
 OFTEN = 8  # times that something is read, after which a copy by column has paid
 
 
-def fuse(phase: Phase) -> Loop:
-    """The statements of `phase`."""
-    return Fusion(phase).loop()
+def fuse(phase: Phase, often: int | None = OFTEN) -> Loop:
+    """The statements of `phase`. Where it is kept by column, so is a copy of rows that are read
+    `often`; None: there are no such copies."""
+    return Fusion(phase, often).loop()
 
 
 class Fusion:
     """Terms, memory and statements of one phase, while they are being made."""
 
-    def __init__(self, phase: Phase) -> None:
+    def __init__(self, phase: Phase, often: int | None = OFTEN) -> None:
         self.phase = phase
         self.program = phase.program
         self.terms = Terms()
         self.nests = Nests(self.terms)
         self.term_of: dict[int, int] = {}  # of a value that is not in memory
         self.memory: dict[int, Memory] = {}
-        self.copies: dict[tuple[Access, int | None, Shape | None], Access] = {}
+        self.copies: dict[object, Access] = {}
         self.avals = list(self.program.avals)
         self.uses = self._uses()
         self.by_column = phase.by_column
+        self.often = often if self.by_column else None
         for value in range(self.program.num_inputs):
             self.claim(value)
 
@@ -160,16 +162,18 @@ class Fusion:
     ) -> Access:
         """The elements of `source`, copied so that its axes are nested in `order`; unless
         `exactly` so, one copy serves every product that wants one."""
-        key = source, axis, order if exactly else None
+        shape, strides = source.layout.shape, source.layout.strides
+        layout, rest = arranged(shape, order), [a for a in order if shape[a] != 1]
+        nested = source.layout.offset, *((shape[a], strides[a], a == axis) for a in rest)
+        key = (source.value, nested) if exactly else (source, axis)
         if key not in self.copies:
-            shape, dtype = source.layout.shape, self.memory[source.value].dtype
-            layout = arranged(shape, order)
-            value = len(self.avals)
+            value, dtype = len(self.avals), self.memory[source.value].dtype
             self.avals.append(Aval(shape, dtype))
             self.memory[value] = Memory(Place.CHUNK, layout, dtype, axis is not None)
             self.copies[key] = Access(value, layout)
             self.nests.store(shape, axis, Store(self.copies[key], self.load(source)))
-        return self.copies[key]
+        made = self.copies[key]
+        return Access(made.value, layout) if exactly else made
 
     # ---- instructions
 
@@ -247,5 +251,5 @@ class Fusion:
         term = self.term_of[value]
         if not self._is_cheap(term):
             self.access(value)
-        elif self.by_column and self.terms[term].op is Leaf.LOAD and points >= size * OFTEN:
+        elif self.often and points >= size * self.often and self.terms[term].op is Leaf.LOAD:
             self.term_of[value] = self._turned(value, self.phase.axis(value))

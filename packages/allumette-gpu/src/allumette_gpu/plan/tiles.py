@@ -32,7 +32,9 @@ def tiled(program: Program, limits: Limits) -> Program | None:
     whole = expand(simplify(program))
     made: dict[int, tuple[Phase, Tiling]] = {}
     for phase in stream(whole, renders):
-        found = None if phase.host or phase.rows < 2 else tiling(fuse(phase), limits)
+        # A copy by column would take room and make everybody wait, and no read is faster for it.
+        loop = None if phase.host or phase.rows < 2 else fuse(phase, often=None)
+        found = None if loop is None else tiling(loop, limits)
         if found is not None:
             made.update(dict.fromkeys(phase.outputs, (phase, found)))
     return _Rewriter(whole, made).program() if made else None
