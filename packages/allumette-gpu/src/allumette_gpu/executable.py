@@ -1,6 +1,7 @@
 """A compiled program: what it is at a call, however it runs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from allumette_core.compiler.program import Program
@@ -31,6 +32,8 @@ class Runner(Protocol):
 
 def runner(device: Device, program: Program) -> Runner:
     """At once if there is memory for that, else over pieces of the rows where that takes less."""
+    if device.checked:  # the inputs are looked at again where a NaN is found
+        program = replace(program, donated=frozenset())
     plan = build(prepare(program, device.dtypes), device.limits)
     if not fits(plan, device.limits):
         found = streamed(program, device.limits, device.dtypes)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from allumette_core.compiler.program import Program
 
@@ -52,6 +52,8 @@ class Job:
     kernel: Kernel
     limits: Limits
     temps: Temps
+    over: dict[int, int] = field(default_factory=dict)
+    """Values that are written over others, and these."""
     quads: frozenset[int] = frozenset()
     """Values of which four elements at a time are loaded or stored; see `Shader.four`."""
 
@@ -101,6 +103,7 @@ class Shader:
 
     def bind(self, value: int, stored: str, written: bool) -> str:
         """The name under which buffer `value` is bound."""
+        value = self.job.over.get(value, value)
         known = self._bound.get(value)
         name = known[0] if known else f"b{len(self._bound)}"
         self._bound[value] = (name, stored, written or (known is not None and known[2]))
@@ -117,13 +120,13 @@ class Shader:
 
     def store(self, index: Index) -> None:
         """Write every root that is needed later, at `index`."""
-        avals, stores = self.job.program.avals, set(self.job.kernel.stores)
-        for root in self.job.kernel.roots:  # in order, so that no long chain is written recursively
-            text = self.values.at(root, index)
-            if root not in stores:
-                continue
+        avals, stores = self.job.program.avals, self.job.kernel.stores
+        # In order, so that no long chain is written recursively; and before something is stored,
+        # as that may be over what is loaded.
+        texts = {root: self.values.at(root, index) for root in self.job.kernel.roots}
+        for root in stores:
             name = self.bind(root, TYPES[avals[root].dtype.name].stored, True)
-            self.writer.line(f"{name}[{index.flat}] = {kept(text, avals[root].dtype)};")
+            self.writer.line(f"{name}[{index.flat}] = {kept(texts[root], avals[root].dtype)};")
 
     @contextmanager
     def loop(

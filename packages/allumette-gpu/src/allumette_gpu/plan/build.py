@@ -13,6 +13,7 @@ from ..kernels.dispatch import Dispatch, assemble, grouped
 from ..limits import Limits
 from ..wgsl.types import stored_bytes
 from .costs import operations
+from .donation import written_over
 from .fuse import Fusion, Kernel, fuse, in_place
 from .quads import quads
 from .tiles import tiled
@@ -39,7 +40,7 @@ class Step:
 class Plan:
     """What runs: `steps` on the program's inputs, the values `made`, and temporaries.
 
-    Output `j` is buffer `outputs[j]`, which may be an input.
+    Output `j` is buffer `outputs[j]`, which may be an input, as it is or written over.
     """
 
     program: Program
@@ -59,14 +60,16 @@ def build(program: Program, limits: Limits) -> Plan:
 def _built(program: Program, limits: Limits) -> Plan:
     fusion = fuse(program, limits.buffers)
     temps = Temps(len(program.avals))
+    over = written_over(fusion)
     found = [
         (dispatch, parts)
         for _, kernels in groupby(fusion.kernels, lambda kernel: kernel.level)
-        for parts in _level(_jobs(fusion, list(kernels), limits, temps))
+        for parts in _level(_jobs(fusion, list(kernels), limits, temps, over))
         for dispatch in assemble(parts, limits)
     ]
     dispatches = [dispatch for dispatch, _ in found]
-    made = tuple(dict.fromkeys(v for v in program.outputs if v >= program.num_inputs))
+    outputs = [over.get(v, v) for v in program.outputs]
+    made = tuple(dict.fromkeys(v for v in outputs if v >= program.num_inputs))
     sizes = [stored_bytes(prod(aval.shape), aval.dtype) for aval in program.avals] + temps.sizes
     fixed = {v: i for i, v in enumerate((*range(program.num_inputs), *made))}
     slots, slot_sizes = _slots(dispatches, fixed, sizes)
@@ -75,15 +78,16 @@ def _built(program: Program, limits: Limits) -> Plan:
         Step(d, tuple(numbers[b] for b in d.buffers), _label(program, d, parts), _operations(parts))
         for d, parts in found
     )
-    outputs = tuple(fixed[v] for v in program.outputs)
-    return Plan(program, steps, made, tuple(slot_sizes), outputs)
+    return Plan(program, steps, made, tuple(slot_sizes), tuple(fixed[v] for v in outputs))
 
 
-def _jobs(fusion: Fusion, kernels: list[Kernel], limits: Limits, temps: Temps) -> list[Job]:
+def _jobs(
+    fusion: Fusion, kernels: list[Kernel], limits: Limits, temps: Temps, over: dict[int, int]
+) -> list[Job]:
     """The jobs of a level. A dispatch binds a value as elements or as quads of them: so all of the
     kernels of a level have to take it alike."""
     fours = quads(fusion, kernels)
-    return [Job(fusion, k, limits, temps, q) for k, q in zip(kernels, fours, strict=True)]
+    return [Job(fusion, k, limits, temps, over, q) for k, q in zip(kernels, fours, strict=True)]
 
 
 def _level(jobs: list[Job]) -> Iterator[list[Part]]:
