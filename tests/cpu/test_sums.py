@@ -90,3 +90,25 @@ def test_what_is_not_finite_comes_through(special: float, axis: int | None) -> N
     np.testing.assert_array_equal(np.isfinite(got), np.isfinite(x.sum(axis)))
     wrong = got[~np.isfinite(got)]
     np.testing.assert_array_equal(wrong, np.full(wrong.shape, special, np.float32))
+
+
+@pytest.mark.parametrize("special", [(np.nan, 1), (np.inf, 2), (-np.inf, 2), (np.inf, 0)])
+@pytest.mark.parametrize("axis", [0, 1, None])
+@pytest.mark.parametrize("kept", [True, False])
+def test_sums_of_products(special: tuple[float, float], axis: int | None, kept: bool) -> None:
+    """They may be of fused operations; the products themselves are rounded as always."""
+    random = np.random.default_rng(0)
+    x, y = (random.standard_normal((300, 170)).astype(np.float32) for _ in range(2))
+    x[123, 45], y[123, 45] = special
+
+    def step(x: al.Tensor, y: al.Tensor) -> list[al.Tensor]:
+        product = x * y
+        return [al.sum(product, axis=axis), *([product] if kept else [])]
+
+    program, arrays = traced(step, x, y)
+    got, *products = native(program, arrays)
+    with np.errstate(invalid="ignore"):
+        exact, rounded = np.sum(x.astype(np.float64) * y, axis=axis), x * y
+    np.testing.assert_allclose(got, exact, rtol=1e-6, atol=1e-4)
+    for product in products:
+        np.testing.assert_array_equal(product, rounded)
