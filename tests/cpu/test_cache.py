@@ -117,10 +117,9 @@ define double @call_it(double %x) {
 """
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only ELF files are looked into")
 def test_code_that_calls_what_is_not_there_is_refused(place: Path) -> None:
     code = machine.object_code(machine.optimised(MISSING))
-    with pytest.raises(BackendError, match="nowhere_to_be_found"):
+    with pytest.raises(BackendError, match="does not load"):
         cache.loaded("missing", lambda: code)
     assert list(place.iterdir()) == []  # nor is it kept
     call = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
@@ -128,7 +127,6 @@ def test_code_that_calls_what_is_not_there_is_refused(place: Path) -> None:
     assert call(present.address("call_it"))(5.5) == 1.5
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only ELF files are looked into")
 def test_an_entry_that_does_not_load_is_made_anew(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

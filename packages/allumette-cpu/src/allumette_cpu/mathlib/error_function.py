@@ -1,6 +1,6 @@
 """erf, near 0 as x times a polynomial in x^2, further out as 1 - erfc(x)."""
 
-from .exponential import exp
+from .exponential import exp_within
 from .numbers import Real
 
 # float32: after N. Juffa
@@ -34,12 +34,12 @@ def erf(x: Real) -> Real:
     if x.single:
         near = x.fma((x * x).polynomial(_NEAR_SINGLE), x)
         t = (size < 4.0).choose(size, 4.0)
-        far = 1.0 - exp(t.fma(t.polynomial(_LOG_SINGLE), -t))
+        far = 1.0 - exp_within(t.fma(t.polynomial(_LOG_SINGLE), -t))
         edge = 0.921875
     else:
         near = x.fma((x * x).polynomial(_NEAR_DOUBLE), x)
         t = (size < 6.0).choose(size, 6.0)
-        far = 1.0 - exp(-t * t) * ((t - 2.5) / (t + 2.5)).polynomial(_FAR_DOUBLE)
+        far = 1.0 - exp_within(-t * t) * ((t - 2.5) / (t + 2.5)).polynomial(_FAR_DOUBLE)
         edge = 1.0
     result = (size < edge).choose(near, far.signed_as(x))
     return x.is_nan().choose(x, result)

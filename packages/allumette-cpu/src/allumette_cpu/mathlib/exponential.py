@@ -61,6 +61,12 @@ def exp(x: Real) -> Real:
     return x.is_nan().choose(x, scale(rest + 1.0, k))
 
 
+def exp_within(x: Real) -> Real:
+    """exp where neither x nor the result is near an end of its range."""
+    rest, k = reduced(x)
+    return (rest + 1.0) * power_of_two(k)
+
+
 def expm1(x: Real) -> Real:
     smallest = -20.0 if x.single else -40.0  # the result is -1 from here on
     rest, k = reduced(clamp(x, smallest, _limits(x)[1]))

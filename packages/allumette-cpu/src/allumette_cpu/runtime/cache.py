@@ -21,7 +21,7 @@ from allumette_core.errors import BackendError
 from .. import __version__
 from . import machine
 
-_MAGIC = b"allumette kernel 1\n"
+_MAGIC = b"allumette kernel 2\n"
 KEPT_BYTES = 1 << 28  # on disk
 _TURN = "00"  # entries whose names begin so, one in 256, make room when they are written
 USED_SECONDS = 86_400  # how far behind an entry's date of use may be

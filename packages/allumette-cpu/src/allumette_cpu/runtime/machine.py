@@ -4,15 +4,20 @@ Only llvmlite is needed, so that kernels kept on disk run without importing numb
 """
 
 import os
-import struct
 import threading
 from functools import cache
+from itertools import count
 from typing import Any
 
 import llvmlite.binding as llvm
 from allumette_core.errors import BackendError
 
 _lock = threading.RLock()
+# An object's code and constants next to each other reach each other by short addresses, without
+# which loops full of constants take a quarter longer. LLVM's linker that sees to this is young for
+# Windows, where what is apart is reached by long ones.
+IN_ONE_PIECE = os.name != "nt"
+WITNESS = "witness"  # in every module: an object is linked, or not, when it is asked for
 
 
 def free_in_child(lock: Any) -> None:
@@ -27,11 +32,14 @@ free_in_child(_lock)
 
 
 def _new_target_machine() -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
     return llvm.Target.from_triple(llvm.get_process_triple()).create_target_machine(
         cpu=llvm.get_host_cpu_name(),
         features=llvm.get_host_cpu_features().flatten(),
         opt=3,
         reloc="pic",
+        codemodel="small" if IN_ONE_PIECE else "jitdefault",
         jit=True,
     )
 
@@ -39,9 +47,15 @@ def _new_target_machine() -> Any:
 @cache
 def target_machine() -> Any:
     """The machine we are on, with all that its processor can do, optimising as far as it goes."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
     return _new_target_machine()
+
+
+@cache
+def _linker() -> Any:
+    """What puts object files in memory and finds the functions of this process that they call."""
+    return llvm.create_lljit_compiler(
+        _new_target_machine(), use_jit_link=IN_ONE_PIECE, suppress_errors=True
+    )
 
 
 def optimised(text: str, by_hand: bool = False) -> Any:
@@ -49,7 +63,7 @@ def optimised(text: str, by_hand: bool = False) -> Any:
     unrolled as it should be, and only needs tidying up."""
     with _lock:
         machine = target_machine()
-        module = llvm.parse_assembly(text)
+        module = llvm.parse_assembly(f"{text}\n@{WITNESS} = constant i8 1\n")
         module.triple = llvm.get_process_triple()
         module.data_layout = str(machine.target_data)
         options = llvm.create_pipeline_tuning_options(speed_level=1 if by_hand else 3)
@@ -66,18 +80,6 @@ def object_code(module: Any) -> bytes:
         return bytes(target_machine().emit_object(module))
 
 
-def _undefined(file: Any) -> list[str]:
-    """The names that an ELF object file takes from outside; nothing for other formats."""
-    parts = {section.name(): section.data() for section in file.sections()}
-    if not {b".symtab", b".strtab"} <= parts.keys():
-        return []
-    names = parts[b".strtab"]
-    symbols = struct.iter_unpack("<IBBHQQ", parts[b".symtab"])
-    starts = [name for name, _, _, section, _, _ in symbols if not section and name]
-    found = [names[start : names.index(b"\0", start)].decode() for start in starts]
-    return [name for name in found if name != "_GLOBAL_OFFSET_TABLE_"]
-
-
 class Loaded:
     """An object file in memory. Its symbols are its own, and it stays for good."""
 
@@ -88,17 +90,14 @@ class Loaded:
             BackendError: it calls a function that this process does not have.
         """
         with _lock:
-            target_machine()
-            # An engine knows the functions of this process: it comes first.
-            empty = llvm.parse_assembly("")
-            self._engine = llvm.create_mcjit_compiler(empty, _new_target_machine())
-            file = llvm.ObjectFileRef.from_data(code)
-            missing = [name for name in _undefined(file) if llvm.address_of_symbol(name) is None]
-            if missing:  # the linker would have the code jump to address 0
-                raise BackendError(f"compiled code needs {', '.join(missing)}, which is not here")
-            self._engine.add_object_file(file)
-            self._engine.finalize_object()
-            _kept.append(self._engine)  # an address may be in use anywhere
+            self._name = f"object {next(_numbers)}"
+            self._found: dict[str, Any] = {}
+            library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+            try:
+                _kept.append(library.export_symbol(WITNESS).link(_linker(), self._name))
+            except RuntimeError as error:
+                raise BackendError(f"compiled code does not load: {error}") from None
+            _kept.append(self._found)  # an address may be in use anywhere
 
     def address(self, name: str) -> int:
         """The address of function `name`.
@@ -107,10 +106,13 @@ class Loaded:
             KeyError: there is none.
         """
         with _lock:
-            address = int(self._engine.get_function_address(name))
-        if not address:
-            raise KeyError(name)
-        return address
+            if name not in self._found:
+                try:
+                    self._found[name] = _linker().lookup(self._name, name)
+                except RuntimeError:
+                    raise KeyError(name) from None
+            return int(self._found[name][name])
 
 
 _kept: list[Any] = []
+_numbers = count()
