@@ -49,9 +49,7 @@ def _lives(loop: Loop) -> Lives:
     lives: Lives = {}
     for number, statement in enumerate(loop.statements):
         if isinstance(statement, Nest):
-            accesses = [loop.terms[term].access for term in loop.body(statement)]
-            accesses += [store.access for store in statement.stores]
-            values = [access.value for access in accesses if access is not None]
+            values = [*loop.loads(statement), *(s.access.value for s in statement.stores)]
         else:
             values = [statement.lhs, statement.rhs, statement.out]
         for value in values:
@@ -68,15 +66,13 @@ def _owners(loop: Loop, lives: Lives) -> dict[int, int]:
         if not isinstance(nest, Nest):
             continue
         ending = {v: x for v, x in loop.loads(nest).items() if lives[v][1] == number}
-        written = [store.access.value for store in nest.stores]
         for store in nest.stores:
-            value = store.access.value
-            begins = value in owners and lives[value][0] == number and written.count(value) == 1
-            for source, layout in ending.items() if begins and store.fold is None else ():
-                if layout == store.access.layout and _fits(loop, owners, source, value):
-                    owners[value] = owners[source]
-                    del ending[source]
-                    break
+            value, layout = store.access.value, store.access.layout
+            begins = value in owners and lives[value][0] == number and store.fold is None
+            fits = (v for v, x in ending.items() if x == layout and _fits(loop, owners, v, value))
+            if begins and (source := next(fits, None)) is not None:
+                owners[value] = owners[source]
+                del ending[source]
     return owners
 
 
