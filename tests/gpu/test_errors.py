@@ -146,6 +146,23 @@ def test_threads_do_not_mix_up_their_values() -> None:
         assert all(pool.map(work, range(16)))
 
 
+def test_threads_may_train_at_the_same_time() -> None:
+    """Runs wait for one another's submits, memory goes from one to the other, and is donated."""
+    move = al.jit(lambda x, rate: x * 0.5 + rate, donate_argnums=0)
+
+    def work(number: int) -> list[float]:
+        x, last = al.full((150, 150), float(number), device="gpu"), []
+        for i in range(30):
+            x = move(x, float(i))
+            if i % 10 == 9:
+                last.append(float(al.max(x).item()))
+        return last
+
+    alone = [work(number) for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(4))) == alone
+
+
 def test_a_lost_device_is_an_error_and_can_be_opened_anew(backend: Any) -> None:
     x = al.ones((4,), device="gpu")
     assert (x + 1).tolist() == [2.0] * 4
