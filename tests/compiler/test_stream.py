@@ -158,16 +158,27 @@ def test_windows_are_by_column_only_where_there_is_more_to_do_than_products() ->
     assert gradient[0].by_column
 
 
+def copies(often: int | None, function: Callable[..., Any], *shapes: tuple[int, ...]) -> int:
+    """The values that a phase has only as others in another order."""
+    phase = phases(function, *shapes)[0]
+    assert phase.by_column
+    return sum(value >= len(phase.program.avals) for value in fuse(phase, often).memory)
+
+
 def test_a_column_that_is_read_often_is_copied_once() -> None:
     def step(w: Any, v: Any, x: Any, y: Any) -> Any:
         return al.grad(lambda w: al.mean((al.relu(x @ w) @ v - y) ** 2))(w)
 
-    def copies(often: int | None, hidden: int) -> int:
-        phase = phases(step, (2, hidden), (hidden, 5), (ROWS, 2), (ROWS, 5))[0]
-        loop = fuse(phase, often)
-        assert phase.by_column
-        return sum(value >= len(phase.program.avals) for value in loop.memory)
+    def shapes(hidden: int) -> list[tuple[int, ...]]:
+        return [(2, hidden), (hidden, 5), (ROWS, 2), (ROWS, 5)]
 
-    assert copies(8, 50) == 2  # of two columns, forward and backward
-    assert copies(8, 7) == 0
-    assert copies(None, 50) == 0
+    assert copies(8, step, *shapes(50)) == 2  # of two columns, forward and backward
+    assert copies(8, step, *shapes(7)) == 0
+    assert copies(None, step, *shapes(50)) == 0
+
+
+def test_what_all_rows_share_is_not_copied_for_each() -> None:
+    def scaled(x: Any, by: Any) -> Any:
+        return al.max(al.abs(x * al.broadcast_to(by, (ROWS, 1))), axis=1)
+
+    assert copies(8, scaled, (ROWS, 12), (1,)) == 0

@@ -236,7 +236,7 @@ class Fusion:
 
     def _turned(self, value: int, axis: int | None) -> int:
         """The term of a value, of a copy if its rows are along `axis` and it is not by column."""
-        if axis is None or self.access(value).layout.strides[axis] == 1:
+        if axis is None or self.access(value).layout.strides[axis] in (0, 1):
             return self.value(value)
         order = by_column(range(len(self.avals[value].shape)), axis)
         copy = self.copy(self.access(value), axis, order, exactly=True)
