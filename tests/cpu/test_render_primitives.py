@@ -178,6 +178,19 @@ def turned(a: Node) -> Node:
     return make.reshape(make.permute(a, (2, 0, 1)), (60, 8))
 
 
+@pytest.mark.parametrize("shape", [(1, 1000), (127, 129), (128, 128), (300, 257), (5, 40, 300)])
+def test_transpositions_of_every_size(shape: tuple[int, ...]) -> None:
+    """A strip of columns at a time, of which the last one is shorter."""
+    x = np.arange(np.prod(shape), dtype="float32").reshape(shape)
+    turn = tuple(reversed(range(len(shape))))
+
+    def turned(x: Node, y: Node) -> list[Node]:
+        across = make.permute(make.flip(x, (0,)), turn)
+        return [make.neg(across), make.add(across, y), make.exp(make.mul(y, make.const(1e-5)))]
+
+    check(turned, x, np.ascontiguousarray(x.T))
+
+
 def test_outputs_that_are_reshapes() -> None:
     x = numbers((6, 8, 10))
     check(lambda a: make.alias(turned(a), 0), x)

@@ -13,7 +13,7 @@ from ..scalars import memory_type
 from .casts import convert
 from .emit import LONG, Value, constant
 from .folds import RUN, TURNS, Fold
-from .order import ordered
+from .order import STRIP, crosses, ordered
 from .scalar import compute
 from .scans import Scan
 
@@ -51,6 +51,8 @@ class NestWriter:
         self.indices: dict[int, Value] = {}  # of the loops being written
         self.depths = self._depths()
         self.together = self._together()
+        self.strips = crosses(self.axes) and not any(store.fold for store in nest.stores)
+        self.strip: tuple[Value, Value] | None = None  # the turns of the innermost loop, if some
         self.turns = TURNS * self.together
         self.run = self._run()
         self.folds = [_fold(self, i, store) for i, store in enumerate(nest.stores)]
@@ -76,6 +78,13 @@ class NestWriter:
 
     def _level(self, level: int) -> None:
         """Everything that is done inside of `level` loops."""
+        if self.strips and level == self.depth - 2 and self.strip is None:
+            count, turns = self.count(level + 1), constant(STRIP)
+            with self.emit.loop(count, step=turns) as start:
+                self.strip = start, self.emit.least(self.emit.add(start, turns), count)
+                self._level(level)
+                self.strip = None
+            return
         self._terms(level)
         if level == self.depth:
             for place, store in enumerate(self.nest.stores):
@@ -106,7 +115,7 @@ class NestWriter:
         running = [fold for fold in self.sums if fold.wide and last]
         size = self.turns if pieced else self.run
         if not pieced and not running:
-            self._loop(level, constant(0), count)
+            self._loop(level, *((last and self.strip) or (constant(0), count)))
             return
         with self.emit.loop(count, step=constant(size)) as start:
             for fold in pieced:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 Strides = tuple[int, ...]
 Key = tuple[str, int]
 MANY = 64  # rows that a chunk is taken to have
+LINE = 16  # elements: about those of a cache line
+STRIP = 128  # lines that stay in the first-level cache while the loop around goes along them
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,15 @@ def ordered(
     place = order.index(0) if rows else None
     alone = {order.index(axis) for axis in apart or ()}
     return _merged(Axes(tuple(sizes[axis] for axis in order), place, moved), alone)
+
+
+def crosses(axes: Axes) -> bool:
+    """Whether the innermost loop crosses many cache lines that the loop around it goes along, as in
+    a transposition: better a strip of them at a time."""
+    if len(axes.sizes) < 2 or (axes.sizes[-1] <= STRIP and axes.rows != len(axes.sizes) - 1):
+        return False
+    steps = ((abs(s[-2]), abs(s[-1])) for s in axes.strides.values())
+    return any(0 < along < LINE <= across for along, across in steps)
 
 
 def _cost(axis: int, size: int, strides: Mapping[Key, Strides]) -> float:
