@@ -107,6 +107,16 @@ def test_casts(source: str, to: str) -> None:
     check(lambda a: make.cast(a, np.dtype(to)), x)
 
 
+@pytest.mark.parametrize("source", FLOATS)
+@pytest.mark.parametrize("to", INTS)
+def test_casts_about_the_ends_of_integers(source: str, to: str) -> None:
+    ends = [float(np.iinfo(to).min), float(np.iinfo(to).max) + 1.0]
+    with np.errstate(over="ignore"):
+        near = np.array([e + d for e in ends for d in (-1, -0.5, 0, 0.5)], source)
+    beside = [np.nextafter(near, np.array(way, source)) for way in (-np.inf, np.inf)]
+    check(lambda a: make.cast(a, np.dtype(to)), np.concatenate([near, *beside]))
+
+
 def test_bitcasts() -> None:
     check(lambda a: make.bitcast(a, np.dtype("int32")), np.array(SPECIAL, "float32"))
     check(lambda a: make.bitcast(a, np.dtype("float64")), numbers((9,), "int64"))

@@ -42,12 +42,16 @@ def convert(b: Any, x: Value, source: DType, to: DType) -> Value:
 
 
 def _saturate(b: Any, x: Value, to: DType) -> Value:
-    if x.type == F16:  # LLVM's own conversion of halves gives no 0 for NaN where FP16 is native
+    """Written out, as LLVM's own conversion takes one number at a time."""
+    if x.type == F16:
         x = b.fpext(x, F32)
-    name = f"llvm.fpto{'s' if to.kind == 'i' else 'u'}i.sat"
-    kind = llvm_type(to)
-    function = b.module.declare_intrinsic(name, [kind, x.type], ir.FunctionType(kind, [x.type]))
-    return b.call(function, [x])
+    least, most = np.iinfo(to).min, np.iinfo(to).max
+    low, over = (ir.Constant(x.type, float(end)) for end in (least, most + 1))
+    inside = b.select(b.fcmp_ordered(">", x, low), x, low)
+    inside = b.select(b.fcmp_ordered("<", inside, over), inside, low)
+    made = (b.fptosi if to.kind == "i" else b.fptoui)(inside, llvm_type(to))
+    made = b.select(b.fcmp_ordered(">=", x, over), number(most, to), made)
+    return b.select(b.fcmp_unordered("uno", x, x), number(0, to), made)
 
 
 def _float_to_float(b: Any, x: Value, source: DType, to: DType) -> Value:
