@@ -31,6 +31,11 @@ _SHORT_COSINE = (
     *(0.04166666666422613, -0.0013888887635227975, 2.4800580601354642e-05),
     -2.7298407652795173e-07,
 )
+# sin(r pi / 2) / r in powers of r^2 on |r| <= 1, for results in float32, a Chebyshev fit
+_SHORT_HALF_TURN = (
+    *(1.570796326768066, -0.645964095574125, 0.07969260368557585, -0.004681657707277992),
+    *(0.00016025459023725092, -3.431788991798387e-06),
+)
 # (asin(r) / r - 1) / r^2 and (atan(r) / r - 1) / r^2 in powers of r^2, Chebyshev fits
 _ARC_SINE = (
     *(0.16666666666666669, 0.07499999999998425, 0.04464285714637338, 0.030381944137085216),
@@ -127,7 +132,8 @@ def _reduce_double(size: Real) -> tuple[Real, Real, Real]:
     return r, turn.fma(HALF_PI, -r) + turn.fma(HALF_PI_LOW, rest * HALF_PI), k
 
 
-def _reduce_single(size: Real) -> tuple[Real, Real]:
+def _turns_single(size: Real) -> tuple[Real, Real, Real]:
+    """Quarter turns modulo 4 as two exact numbers, and what `size` times which is the rest."""
     entries = _table((29, 29, 53), 0, RANGES[-1])
     # Below 2^54 times its power of two, x is a multiple of that, and its products are exact.
     parts = [size.const(part) for part in entries[0]]
@@ -135,18 +141,17 @@ def _reduce_single(size: Real) -> tuple[Real, Real]:
         far = size >= 2.0 ** (54 + e - RANGES[1])
         row = [math.ldexp(part, -e) for part in entries[e]]
         parts = [far.choose(new, old) for new, old in zip(row, parts, strict=True)]
-    turn, further = (_modulo_4(size * part) for part in parts[:2])
-    k = (turn + further).rint()
-    return size.fma(parts[2], (turn - k) + further) * HALF_PI, k
+    return _modulo_4(size * parts[0]), _modulo_4(size * parts[1]), parts[2]
 
 
 def _reduce(x: Real) -> tuple[Real, Real | None, Real]:
     """(r, tail, k) in float64: |x| is k quarter turns and r + tail."""
     size = abs(x.widened())
-    small = size < math.pi / 4
     if x.single:
-        r, k = _reduce_single(size)
-        return small.choose(size, r), None, small.choose(0.0, k)
+        turn, further, rest = _turns_single(size)
+        k = (turn + further).rint()
+        return size.fma(rest, (turn - k) + further) * HALF_PI, None, k
+    small = size < math.pi / 4
     r, tail, k = _reduce_double(size)
     return small.choose(size, r), small.choose(0.0, tail), small.choose(0.0, k)
 
@@ -175,10 +180,22 @@ def _quadrant(k: Real) -> tuple[Truth, Truth]:
 
 def _sine_of(x: Real, turns: float) -> Real:
     """sin(|x| + turns * pi / 2) in float64."""
+    if x.single:
+        return _sine_single(abs(x.widened()), turns)
     r, tail, k = _reduce(x)
     odd, negative = _quadrant(k + turns)
     result = odd.choose(_cosine(r, tail), _sine(r, tail))
     return negative.choose(-result, result)
+
+
+def _sine_single(size: Real, turns: float) -> Real:
+    """The same, as exact as float32 needs it, from what half turns leave: one polynomial."""
+    turn, further, rest = _turns_single(size)
+    half = ((turn + further + turns) * 0.5).rint()
+    left = size.fma(rest, (turn - half.fma(2.0, -turns)) + further)
+    odd, _ = _quadrant(half)
+    result = left * (left * left).polynomial(_SHORT_HALF_TURN)
+    return odd.choose(-result, result)
 
 
 def sin(x: Real) -> Real:
