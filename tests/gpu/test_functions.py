@@ -74,3 +74,11 @@ def test_nothing_of_a_step_runs_on_the_host() -> None:
         al.evaluate(al.softmax(x @ x, axis=1))
     assert profile.total("native") > 0
     assert profile.total("fallback") == 0
+
+
+def test_a_function_twice_in_a_kernel() -> None:
+    """llvmpipe mistook the second of two that are written out one after the other."""
+    x = np.array([[6.0, 5.9, 4.0, -6.0, 20.0, 0.5]], np.float32)
+    twice = al.jit(lambda x: (al.erf(x), al.erf(x)))
+    for got in twice(al.tensor(x, device="gpu")):
+        np.testing.assert_allclose(got.numpy(), al.erf(al.tensor(x, device="numpy")), rtol=1e-6)

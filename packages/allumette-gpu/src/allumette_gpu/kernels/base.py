@@ -120,13 +120,17 @@ class Shader:
 
     def store(self, index: Index) -> None:
         """Write every root that is needed later, at `index`."""
-        avals, stores = self.job.program.avals, self.job.kernel.stores
-        # In order, so that no long chain is written recursively; and before something is stored,
-        # as that may be over what is loaded.
-        texts = {root: self.values.at(root, index) for root in self.job.kernel.roots}
-        for root in stores:
-            name = self.bind(root, TYPES[avals[root].dtype.name].stored, True)
-            self.writer.line(f"{name}[{index.flat}] = {kept(texts[root], avals[root].dtype)};")
+        over, late = self.job.over, list[str]()  # what is written over what is loaded
+        for root in self.job.kernel.roots:  # in order, so that no long chain is written recursively
+            text = self.values.at(root, index)
+            if root not in self.job.kernel.stores:
+                continue
+            dtype = self.job.program.avals[root].dtype
+            name = self.bind(root, TYPES[dtype.name].stored, True)
+            line = f"{name}[{index.flat}] = {kept(text, dtype)};"
+            late.append(line) if root in over else self.writer.line(line)
+        for line in late:
+            self.writer.line(line)
 
     @contextmanager
     def loop(

@@ -22,12 +22,15 @@ class _Quads(Shader):
 
     def store(self, index: Index) -> None:
         indices = [self.index(index.shape, name) for name in self.four(index.flat)]
-        texts = {
-            root: [self.values.at(root, one) for one in indices] for root in self.job.kernel.roots
-        }
-        for root in self.job.kernel.stores:
-            dtype = self.job.program.avals[root].dtype
-            type_ = f"vec4<{TYPES[dtype.name].stored}>"
-            elements = ", ".join(kept(text, dtype) for text in texts[root])
-            name = self.bind(root, type_, True)
-            self.writer.line(f"{name}[{index.flat}] = {type_}({elements});")
+        over, late = self.job.over, list[str]()  # what is written over what is loaded
+        for root in self.job.kernel.roots:
+            texts = [self.values.at(root, one) for one in indices]
+            if root in self.job.kernel.stores:
+                dtype = self.job.program.avals[root].dtype
+                type_ = f"vec4<{TYPES[dtype.name].stored}>"
+                elements = ", ".join(kept(text, dtype) for text in texts)
+                name = self.bind(root, type_, True)
+                line = f"{name}[{index.flat}] = {type_}({elements});"
+                late.append(line) if root in over else self.writer.line(line)
+        for line in late:
+            self.writer.line(line)
