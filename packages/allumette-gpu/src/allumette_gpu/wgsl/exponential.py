@@ -126,18 +126,14 @@ fn atanh_f32(x: f32) -> f32 {
 }
 
 fn erf_f32(x: f32) -> f32 {
-  if (is_nan(x)) { return x; }
   let a = abs(x);
-  if (a < 0.921875f) {
-    let s = x * x;
-    var p = -5.96761703e-4f;
-    p = p * s + 4.99119423e-3f;
-    p = p * s - 2.67681349e-2f;
-    p = p * s + 1.12819925e-1f;
-    p = p * s - 3.76125336e-1f;
-    p = p * s + 1.28379166e-1f;
-    return x * p + x;
-  }
+  let s = x * x;
+  var p = -5.96761703e-4f;
+  p = p * s + 4.99119423e-3f;
+  p = p * s - 2.67681349e-2f;
+  p = p * s + 1.12819925e-1f;
+  p = p * s - 3.76125336e-1f;
+  p = p * s + 1.28379166e-1f;
   let t = min(a, 4.0f);
   var q = -1.72853470e-5f;
   q = q * t + 3.83197126e-4f;
@@ -146,6 +142,7 @@ fn erf_f32(x: f32) -> f32 {
   q = q * t - 1.06777877e-1f;
   q = q * t - 6.34846687e-1f;
   q = q * t - 1.28717512e-1f;
-  return with_sign(1.0f - exp_f32(q * t - t), x);
+  let far = with_sign(1.0f - exp_f32(q * t - t), x);
+  return select(select(far, x * p + x, a < 0.921875f), x, is_nan(x));
 }
 """
