@@ -96,7 +96,8 @@ def test_what_is_not_finite_comes_through(special: float, axis: int | None) -> N
 @pytest.mark.parametrize("axis", [0, 1, None])
 @pytest.mark.parametrize("kept", [True, False])
 def test_sums_of_products(special: tuple[float, float], axis: int | None, kept: bool) -> None:
-    """They may be of fused operations; the products themselves are rounded as always."""
+    """Products are rounded, or infinite, before they are added up: with fused operations a sum
+    would be a number where a product overflows."""
     random = np.random.default_rng(0)
     x, y = (random.standard_normal((300, 170)).astype(np.float32) for _ in range(2))
     x[123, 45], y[123, 45] = special
@@ -108,7 +109,32 @@ def test_sums_of_products(special: tuple[float, float], axis: int | None, kept: 
     program, arrays = traced(step, x, y)
     got, *products = native(program, arrays)
     with np.errstate(invalid="ignore"):
-        exact, rounded = np.sum(x.astype(np.float64) * y, axis=axis), x * y
+        rounded = x * y
+        exact = np.sum(rounded.astype(np.float64), axis=axis)
     np.testing.assert_allclose(got, exact, rtol=1e-6, atol=1e-4)
     for product in products:
         np.testing.assert_array_equal(product, rounded)
+
+
+def test_a_product_that_overflows_makes_its_sum_infinite() -> None:
+    """What would be 0 in all lanes, -3e38 + 4e38 - 1e38, if products were not rounded."""
+    x = np.repeat(np.array([-3e38, 2e19, -1e38], np.float32), 64)
+    y = np.repeat(np.array([1, 2e19, 1], np.float32), 64)
+    program, arrays = traced(lambda x, y: al.sum(x * y), x, y)
+    (got,) = native(program, arrays)
+    assert not np.isfinite(got)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(1,), (3,), (4, 1), (1, 5), (70,), (3, 40), (2, 2, 300)])
+def test_sums_of_negative_zeros_are_those_of_numpy(shape: tuple[int, ...], dtype: str) -> None:
+    x = np.full(shape, -0.0, dtype)
+    axes = [None, *range(len(shape))]
+    program, arrays = traced(lambda t: [al.sum(t, axis=axis) for axis in axes], x)
+    for axis, got in zip(axes, native(program, arrays), strict=True):
+        np.testing.assert_array_equal(np.signbit(got), np.signbit(np.sum(x, axis=axis)))
+    program, arrays = traced(
+        lambda t: [al.cumulative_sum(t, axis=axis) for axis in range(len(shape))], x
+    )
+    for axis, got in enumerate(native(program, arrays)):
+        np.testing.assert_array_equal(np.signbit(got), np.signbit(np.cumsum(x, axis=axis)))

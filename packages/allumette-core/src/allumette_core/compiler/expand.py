@@ -75,6 +75,8 @@ def _written_out(combine: Primitive, x: Node, axes: Shape) -> Node:
     while len(parts) > 1:
         pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
         parts = [apply(combine, *pair) if len(pair) > 1 else pair[0] for pair in pairs]
+    if combine is P.add and x.dtype.kind == "f":  # a sum starts from 0, which makes 0 of -0
+        return apply(P.add, parts[0], literal(0.0, x.dtype))
     return parts[0]
 
 

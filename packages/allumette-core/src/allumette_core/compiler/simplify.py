@@ -249,6 +249,14 @@ def _reduction(inputs: Sequence[Node], params: Params) -> Node | None:
     return apply(P.reshape, x, params=(shape,)) if axes else x
 
 
+def _sum(inputs: Sequence[Node], params: Params) -> Node | None:
+    """A sum starts from 0, which makes 0 of -0."""
+    only = _reduction(inputs, params)
+    if only is None or only.dtype.kind != "f" or not params[0]:
+        return only
+    return apply(P.add, only, literal(0.0, only.dtype))
+
+
 _RULES: dict[Primitive, Rule] = {
     P.add: _add, P.sub: _neutral(0.0, left=False), P.mul: _mul, P.div: _div, P.pow_: _pow,
     P.neg: _twice(P.neg), P.invert: _twice(P.invert), P.where: _where, P.cast: _cast,
@@ -256,5 +264,5 @@ _RULES: dict[Primitive, Rule] = {
     P.reshape: _view(P.reshape, _reshape), P.permute: _view(P.permute, _permute),
     P.broadcast: _view(P.broadcast, _unchanged), P.slice_: _view(P.slice_, _slice),
     P.flip: _view(P.flip, lambda ins, p: None if p[0] else ins[0]),
-    P.sum_: _reduction, P.prod: _reduction, P.max_: _reduction, P.min_: _reduction,
+    P.sum_: _sum, P.prod: _reduction, P.max_: _reduction, P.min_: _reduction,
 }  # fmt: skip

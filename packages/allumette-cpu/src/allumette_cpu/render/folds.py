@@ -60,8 +60,6 @@ def combine(
     floating = dtype.kind == "f"
     flags = () if exact else ANY_ORDER
     if fold in SUMS:
-        if not exact:
-            _fuse(b)
         return builder.fadd(a, b, flags=flags) if floating else builder.add(a, b)
     if fold == "prod":
         return builder.fmul(a, b, flags=flags) if floating else builder.mul(a, b)
@@ -70,13 +68,6 @@ def combine(
     if dtype.kind == "b":
         return builder.or_(a, b) if fold == "max" else builder.and_(a, b)
     return intrinsic(builder, f"{'s' if dtype.kind == 'i' else 'u'}{fold}", a, b)
-
-
-def _fuse(value: Value) -> None:
-    """Let a product be rounded with the sum that it is added to, as in products of matrices: it
-    then overflows only where the sum does."""
-    if getattr(value, "opname", "") == "fmul" and "contract" not in value.flags:
-        value.flags.append("contract")
 
 
 class Fold:

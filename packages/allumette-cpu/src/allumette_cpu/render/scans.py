@@ -6,6 +6,7 @@ import numpy as np
 from allumette_core.compiler.schedule import Store
 
 from ..scalars import Value, memory_type
+from .casts import number
 from .emit import constant
 from .folds import combine, identity
 
@@ -39,9 +40,15 @@ class Scan:
         return level == self.level == self.nest.depth - 1
 
     def open(self) -> None:
-        start = identity(self.kind, self.dtype)
+        start = self._start()
         self.slot = self.emit.slot(start.type)
         self.emit.builder.store(start, self.slot)
+
+    def _start(self) -> Value:
+        """What changes nothing: for sums of floats that is -0, as 0 makes 0 of it."""
+        if self.kind == "sum" and self.dtype.kind == "f":
+            return number(-0.0, self.dtype)
+        return identity(self.kind, self.dtype)
 
     def close(self) -> None:
         """Nothing: every element is written."""
@@ -61,5 +68,5 @@ class Scan:
         first = builder.icmp_signed("==", self.nest.indices[self.level], constant(0))
         back = builder.select(first, constant(0), builder.neg(step))
         there = self.emit.at(pointer, back, memory_type(self.memory))
-        start = identity(self.kind, self.dtype)
+        start = self._start()
         return builder.select(first, start, self.nest.loaded(there, self.dtype))
