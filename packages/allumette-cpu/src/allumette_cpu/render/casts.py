@@ -43,7 +43,7 @@ def convert(b: Any, x: Value, source: DType, to: DType) -> Value:
 
 def _saturate(b: Any, x: Value, to: DType) -> Value:
     """Written out, as LLVM's own conversion takes one number at a time."""
-    if x.type == F16:
+    if x.type == F16:  # which has no number for the ends of integers
         x = b.fpext(x, F32)
     least, most = np.iinfo(to).min, np.iinfo(to).max
     low, over = (ir.Constant(x.type, float(end)) for end in (least, most + 1))

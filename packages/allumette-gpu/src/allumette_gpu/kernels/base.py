@@ -119,18 +119,22 @@ class Shader:
         return Index(self.writer, shape, flat)
 
     def store(self, index: Index) -> None:
-        """Write every root that is needed later, at `index`."""
-        over, late = self.job.over, list[str]()  # what is written over what is loaded
-        for root in self.job.kernel.roots:  # in order, so that no long chain is written recursively
-            text = self.values.at(root, index)
-            if root not in self.job.kernel.stores:
-                continue
-            dtype = self.job.program.avals[root].dtype
-            name = self.bind(root, TYPES[dtype.name].stored, True)
-            line = f"{name}[{index.flat}] = {kept(text, dtype)};"
-            late.append(line) if root in over else self.writer.line(line)
+        """Write every root that is needed later, at `index`; last what is written over what is
+        loaded."""
+        late = list[str]()
+        for root, line in self.stores(index):
+            late.append(line) if root in self.job.over else self.writer.line(line)
         for line in late:
             self.writer.line(line)
+
+    def stores(self, index: Index) -> Iterator[tuple[int, str]]:
+        """The roots that are needed later, and what writes each of them."""
+        for root in self.job.kernel.roots:  # in order, so that no long chain is written recursively
+            text = self.values.at(root, index)
+            if root in self.job.kernel.stores:
+                dtype = self.job.program.avals[root].dtype
+                name = self.bind(root, TYPES[dtype.name].stored, True)
+                yield root, f"{name}[{index.flat}] = {kept(text, dtype)};"
 
     @contextmanager
     def loop(

@@ -1,5 +1,6 @@
 """Elementwise kernels: every invocation computes one element of each root, or four neighbours."""
 
+from collections.abc import Iterator
 from math import prod
 
 from ..wgsl.types import TYPES, kept
@@ -20,9 +21,8 @@ def write(job: Job) -> list[Part]:
 class _Quads(Shader):
     """Four neighbours at a time."""
 
-    def store(self, index: Index) -> None:
+    def stores(self, index: Index) -> Iterator[tuple[int, str]]:
         indices = [self.index(index.shape, name) for name in self.four(index.flat)]
-        over, late = self.job.over, list[str]()  # what is written over what is loaded
         for root in self.job.kernel.roots:
             texts = [self.values.at(root, one) for one in indices]
             if root in self.job.kernel.stores:
@@ -30,7 +30,4 @@ class _Quads(Shader):
                 type_ = f"vec4<{TYPES[dtype.name].stored}>"
                 elements = ", ".join(kept(text, dtype) for text in texts)
                 name = self.bind(root, type_, True)
-                line = f"{name}[{index.flat}] = {type_}({elements});"
-                late.append(line) if root in over else self.writer.line(line)
-        for line in late:
-            self.writer.line(line)
+                yield root, f"{name}[{index.flat}] = {type_}({elements});"
