@@ -120,9 +120,17 @@ class Scalars:
         return self.builder.sitofp(x, self.float)
 
     def polynomial(self, x: Value, coefficients: Sequence[float]) -> Value:
-        """`c[0] + c[1] x + c[2] x^2 ...` by Horner's rule, each step one fma."""
-        *rest, last = coefficients
-        out = self.const(last)
-        for c in reversed(rest):
-            out = self.fma(out, x, self.const(c))
+        """`c[0] + c[1] x + c[2] x^2 ...` by Horner's rule in x^2, each step one fma, of pairs
+        `c[n] + c[n + 1] x`: half as long a chain of steps that wait for each other."""
+        pairs = [
+            self.fma(x, self.const(odd[0]), self.const(even)) if odd else self.const(even)
+            for even, odd in (
+                (coefficients[n], coefficients[n + 1 : n + 2])
+                for n in range(0, len(coefficients), 2)
+            )
+        ]
+        square = self.mul(x, x)
+        out = pairs.pop()
+        for pair in reversed(pairs):
+            out = self.fma(out, square, pair)
         return out

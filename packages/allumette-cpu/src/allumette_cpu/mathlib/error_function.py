@@ -33,13 +33,12 @@ def erf(x: Real) -> Real:
     size = abs(x)
     if x.single:
         near = x.fma((x * x).polynomial(_NEAR_SINGLE), x)
-        t = (size < 4.0).choose(size, 4.0)
+        t = (size > 4.0).choose(4.0, size)
         far = 1.0 - exp_within(t.fma(t.polynomial(_LOG_SINGLE), -t))
         edge = 0.921875
     else:
         near = x.fma((x * x).polynomial(_NEAR_DOUBLE), x)
-        t = (size < 6.0).choose(size, 6.0)
+        t = (size > 6.0).choose(6.0, size)
         far = 1.0 - exp_within(-t * t) * ((t - 2.5) / (t + 2.5)).polynomial(_FAR_DOUBLE)
         edge = 1.0
-    result = (size < edge).choose(near, far.signed_as(x))
-    return x.is_nan().choose(x, result)
+    return (size < edge).choose(near, far.signed_as(x))

@@ -24,31 +24,43 @@ _DOUBLE = (
 
 
 def power_of_two(k: Word) -> Real:
-    """2^k for exponents of normal numbers."""
-    mantissa, bias = (23, 127) if k.b.width == 32 else (52, 1023)
-    return ((k + bias) << mantissa).as_real()
+    """2^k for exponents of normal numbers, of which only the lowest bits need be right."""
+    mantissa, one = _format(k)
+    return ((k << mantissa) + one).as_real()
 
 
 def scale(x: Real, k: Word) -> Real:
     """x * 2^k, in two steps so that subnormal and overflowing results are right."""
-    half = k >> 1
-    return x * power_of_two(half) * power_of_two(k - half)
+    mantissa, one = _format(k)
+    half = (k << (mantissa - 1)) & -(1 << mantissa)
+    return x * (half + one).as_real() * ((k << mantissa) - half + one).as_real()
+
+
+def _format(k: Word | Real) -> tuple[int, int]:
+    """How many bits of a float are below its exponent, and the bits of 1."""
+    mantissa, bias = (23, 127) if k.b.width == 32 else (52, 1023)
+    return mantissa, bias << mantissa
 
 
 def clamp(x: Real, low: float, high: float) -> Real:
-    """x between the bounds; NaN gives `low`."""
-    x = (x > low).choose(x, low)
-    return (x < high).choose(x, high)
+    """x between the bounds; NaN stays."""
+    x = (x < low).choose(low, x)
+    return (x > high).choose(high, x)
 
 
 def reduced(x: Real, correction: Real | None = None) -> tuple[Real, Word]:
-    """(exp(r) - 1, k) with exp(x + correction) = 2^k exp(r)."""
-    k = (x * LOG2_E).rint()
+    """(exp(r) - 1, k) with exp(x + correction) = 2^k exp(r); only the lowest bits of k are right.
+
+    A sum with a float whose last place is 1 is rounded to an integer, which its last bits are.
+    """
+    ones = 1.5 * 2.0 ** _format(x)[0]
+    shifted = x.fma(LOG2_E, ones)
+    k = shifted - ones
     high, low = LN2_SINGLE if x.single else LN2_DOUBLE
     r = k.fma(-low, k.fma(-high, x))
     if correction is not None:
         r = r + correction
-    return (r * r).fma(r.polynomial(_SINGLE if x.single else _DOUBLE), r), k.to_word()
+    return (r * r).fma(r.polynomial(_SINGLE if x.single else _DOUBLE), r), shifted.bits()
 
 
 def _limits(x: Real) -> tuple[float, float]:
@@ -58,7 +70,7 @@ def _limits(x: Real) -> tuple[float, float]:
 
 def exp(x: Real) -> Real:
     rest, k = reduced(clamp(x, *_limits(x)))
-    return x.is_nan().choose(x, scale(rest + 1.0, k))
+    return scale(rest + 1.0, k)
 
 
 def exp_within(x: Real) -> Real:
@@ -70,25 +82,25 @@ def exp_within(x: Real) -> Real:
 def expm1(x: Real) -> Real:
     smallest = -20.0 if x.single else -40.0  # the result is -1 from here on
     rest, k = reduced(clamp(x, smallest, _limits(x)[1]))
-    rest = rest + (1.0 - power_of_two(0 - k.at_most(100)))
-    return (x.is_nan() | x.equals(0.0)).choose(x, scale(rest, k))
+    power = power_of_two(0 - k)  # no number, from some k on
+    rest = rest + (1.0 - (power > 2.0**-100).choose(power, 2.0**-100))
+    return x.equals(0.0).choose(x, scale(rest, k))
 
 
 def logistic(x: Real) -> Real:
     """1 / (1 + exp(-x)), from exp(-|x|), so that neither end loses digits."""
     small = exp(-abs(x))
-    ratio = (x < 0.0).choose(small, 1.0) / (small + 1.0)
-    return x.is_nan().choose(x, ratio)
+    return (x < 0.0).choose(small, 1.0) / (small + 1.0)
 
 
 def tanh(x: Real) -> Real:
     """-m / (m + 2) for m = exp(-2|x|) - 1."""
     size = abs(x)
     end = 9.2 if x.single else 19.2  # the result is 1 from here on
-    rest, k = reduced((size < end).choose(size, end) * -2.0)
+    rest, k = reduced((size > end).choose(end, size) * -2.0)
     power = power_of_two(k)
     m = power.fma(rest, power - 1.0)
-    return x.is_nan().choose(x, (-m / (m + 2.0)).signed_as(x))
+    return (-m / (m + 2.0)).signed_as(x)
 
 
 def _half_exp(x: Real) -> Real:
@@ -99,11 +111,11 @@ def _half_exp(x: Real) -> Real:
 
 def cosh(x: Real) -> Real:
     half = _half_exp(abs(x))
-    return x.is_nan().choose(x, half + 0.25 / half)
+    return half + 0.25 / half
 
 
 def sinh(x: Real) -> Real:
     size = abs(x)
     half, m = _half_exp(size), expm1((size < 1.0).choose(size, 1.0))
     result = (size < 1.0).choose((m + m / (m + 1.0)) * 0.5, half - 0.25 / half)
-    return x.is_nan().choose(x, result.signed_as(x))
+    return result.signed_as(x)

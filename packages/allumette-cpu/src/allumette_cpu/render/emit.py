@@ -20,11 +20,12 @@ POINTER = ir.PointerType()
 ANY_ORDER = ("reassoc", "contract")
 # Unrolling nests of small loops makes code that takes long to compile and is no faster.
 _NO_UNROLL = '!{!"llvm.loop.unroll.disable"}'
-# Without unrolling LLVM does not interleave either; sums would wait for each other.
-_INTERLEAVE = '!{!"llvm.loop.interleave.count", i32 4}'
+# Without unrolling LLVM does not interleave either; one step would wait for the one before.
+_INTERLEAVE = '!{{!"llvm.loop.interleave.count", i32 {0}}}'
 # LLVM holds back on the widest vectors for processors that slowed down when they met them.
 _ATTRIBUTES = '\nattributes #0 = { "prefer-vector-width"="512" }\n'
 LONG = 256  # iterations: a shorter loop would spend its time on what four vectors leave over
+SHORT = 64  # ... on what two vectors leave over
 
 
 def constant(value: int) -> Value:
@@ -38,26 +39,26 @@ class Module:
         self.ir = ir.Module()
         self._loops = 0
 
-    def loop(self, kind: str) -> tuple[Any, Any]:
+    def loop(self, parallel: bool, chains: int) -> tuple[Any, Any]:
         """Metadata of a new loop, and of the memory accesses in it if it is parallel."""
         self._loops += 1
         group = self.ir.add_metadata([f"group {self._loops}"])
-        return self.ir.add_metadata([f"loop {self._loops} {kind}", group]), group
+        return self.ir.add_metadata([f"loop {self._loops} {parallel:d} {chains}", group]), group
 
     def text(self) -> str:
         """The module as LLVM assembly."""
         text = re.sub(r'= !\{ !"group \d+" \}', "= distinct !{}", str(self.ir))
         text = re.sub(r'(define void @"[^)]*\))', r"\1 #0", text) + _ATTRIBUTES
-        return re.sub(r'(!\d+) = !\{ !"loop \d+ (\w*)", (!\d+) \}', _loop_metadata, text)
+        return re.sub(r'(!\d+) = !\{ !"loop \d+ (\d) (\d)", (!\d+) \}', _loop_metadata, text)
 
 
 def _loop_metadata(match: re.Match[str]) -> str:
-    own, kind, group = match.groups()
+    own, parallel, chains, group = match.groups()
     facts = [own, _NO_UNROLL]
-    if kind != "plain":
+    if parallel == "1":
         facts += [f'!{{!"llvm.loop.parallel_accesses", {group}}}']
-    if kind == "fold":
-        facts.append(_INTERLEAVE)
+    if chains != "1":
+        facts.append(_INTERLEAVE.format(chains))
     return f"{own} = distinct !{{ {', '.join(facts)} }}"
 
 
@@ -159,9 +160,12 @@ class Emitter:
     @contextmanager
     def loop(
         self, count: Value, start: Value | None = None, step: Value | None = None, *,
-        parallel: bool = False, fold: bool = False,
+        parallel: bool = False, chains: int = 1,
     ) -> Iterator[Value]:  # fmt: skip
-        """Run what is written inside for start, start + step ... below `count`; gives the index."""
+        """Run what is written inside for start, start + step ... below `count`; gives the index.
+
+        So many vectors of a parallel loop are worked on at a time as there are `chains`.
+        """
         start, step = start or constant(0), step or constant(1)
         body = self.function.append_basic_block()
         done = self.function.append_basic_block()
@@ -172,8 +176,7 @@ class Emitter:
         index.add_incoming(start, before)
         builder = self.builder
         outer = builder.group
-        kind = ("fold" if fold else "parallel") if parallel else "plain"
-        metadata, group = self.module.loop(kind)
+        metadata, group = self.module.loop(parallel, chains if parallel else 1)
         builder.group = group if parallel else None
         yield index
         builder.group = outer

@@ -18,10 +18,10 @@ import numpy as np
 from allumette_core.compiler.schedule import Place, Store
 
 from ..runtime.vectors import vector_bytes
-from ..scalars import F64, Value, intrinsic, llvm_type, memory_type
+from ..scalars import F64, Value, intrinsic, memory_type
 from .casts import convert, number
 from .emit import ANY_ORDER, constant
-from .ordinals import float_of, ordinal
+from .extremes import bits_of, extreme_of, further
 
 if TYPE_CHECKING:
     from .nests import NestWriter
@@ -94,6 +94,8 @@ class Fold:
         run = nest.run if self.still == 1 else TURNS
         self.wide = floats and self.still > 0 and nest.points(self.moving) > run
         self.extreme = self.kind in ("max", "min") and self.dtype.kind == "f"
+        # Vectors that do not wait for each other; an extreme's three registers do not, either.
+        self.chains = 2 if self.extreme else 4
         self.total = FLOAT64 if self.wide else self.dtype  # in the register
         self.apart = over_rows and self.target != self.dtype and not self.once
         self.memory = self.dtype if self.apart else self.target
@@ -197,26 +199,28 @@ class Fold:
         return self.still > 0 and level == self.moving
 
     def open(self) -> None:
-        start = self._register(identity(self.kind, self.total))
-        self.slot = self.emit.slot(start.type)
-        self.emit.builder.store(start, self.slot)
+        self.slots = [self._started(x) for x in self._registers(identity(self.kind, self.total))]
+
+    def _started(self, value: Value) -> Value:
+        """A register that holds `value`."""
+        slot = self.emit.slot(value.type)
+        self.emit.builder.store(value, slot)
+        return slot
 
     def open_run(self) -> None:
-        self.whole, start = self.slot, identity(self.kind, self.dtype)
-        self.slot = self.emit.slot(start.type)
-        self.emit.builder.store(start, self.slot)
+        (self.whole,) = self.slots
+        self.slots = [self._started(identity(self.kind, self.dtype))]
 
     def close_run(self) -> None:
         builder = self.emit.builder
-        value = builder.load(self.slot, typ=llvm_type(self.dtype))
-        self.slot = self.whole
-        old, new = builder.load(self.slot, typ=F64), convert(builder, value, self.dtype, FLOAT64)
-        builder.store(combine(builder, self.kind, FLOAT64, old, new, exact=True), self.slot)
+        (slot,), self.slots = self.slots, [self.whole]
+        old, value = builder.load(self.whole), builder.load(slot)
+        new = convert(builder, value, self.dtype, FLOAT64)
+        builder.store(combine(builder, self.kind, FLOAT64, old, new, exact=True), self.whole)
 
     def close(self) -> None:
-        value = self.emit.builder.load(self.slot)
-        if self.extreme:
-            value = float_of(self.emit.builder, value, self.dtype)
+        builder = self.emit.builder
+        value = self._result([builder.load(slot) for slot in self.slots])
         self._settle(value, self.total, self.nest.pointers[self.key])
 
     def _settle(self, value: Value, dtype: DType, pointer: Value) -> None:
@@ -233,33 +237,37 @@ class Fold:
         if extra is not None:
             self._scatter(value, extra)
         elif self.still:
-            value, old = self._register(value), builder.load(self.slot)
-            builder.store(self._combined(old, value), self.slot)
+            old = [builder.load(slot) for slot in self.slots]
+            new = self._combined(old, self._registers(value))
+            for value, slot in zip(new, self.slots, strict=True):
+                builder.store(value, slot)
         else:
             self._settle(value, self.dtype, self.nest.pointers[self.key])
 
-    def _register(self, value: Value) -> Value:
-        """A value as it is in the register."""
-        extreme = self.extreme
-        return ordinal(self.emit.builder, self.kind, value, self.dtype) if extreme else value
+    def _registers(self, value: Value) -> list[Value]:
+        """A value as it is in registers."""
+        return bits_of(self.emit.builder, value, self.dtype) if self.extreme else [value]
 
-    def _combined(self, a: Value, b: Value) -> Value:
-        """Two values in registers made one."""
+    def _combined(self, a: list[Value], b: list[Value]) -> list[Value]:
+        """What is in registers for two values, made one."""
+        builder = self.emit.builder
         if self.extreme:
-            return intrinsic(self.emit.builder, f"s{self.kind}", a, b)
-        return combine(self.emit.builder, self.kind, self.dtype, a, b)
+            return further(builder, a, b)
+        return [combine(builder, self.kind, self.dtype, *a, *b, exact=not self.still)]
+
+    def _result(self, registers: list[Value]) -> Value:
+        """The value of what is in registers."""
+        if self.extreme:
+            return extreme_of(self.emit.builder, self.kind, registers, self.dtype)
+        return registers[0]
 
     def add_all(self, values: list[Value]) -> None:
         """The values of several turns, in pairs."""
-        while len(values) > 1:
-            pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
-            values = [
-                combine(self.emit.builder, self.kind, self.dtype, *pair, exact=True)
-                if len(pair) > 1
-                else pair[0]
-                for pair in pairs
-            ]
-        self.add(values[0], None)
+        found = [self._registers(value) for value in values]
+        while len(found) > 1:
+            pairs = zip(found[::2], found[1::2], strict=True)
+            found = [self._combined(*pair) for pair in pairs]
+        self.add(self._result(found[0]), None)
 
     def _scatter(self, value: Value, index: Value) -> None:
         """Update the slice that `index` picks; out of bounds nothing happens."""

@@ -11,7 +11,7 @@ from llvmlite import ir
 
 from ..scalars import memory_type
 from .casts import convert
-from .emit import LONG, Value, constant
+from .emit import LONG, SHORT, Value, constant
 from .folds import RUN, TURNS, Fold
 from .order import STRIP, crosses, ordered
 from .scalar import compute
@@ -137,13 +137,18 @@ class NestWriter:
                 self._turns_together(level, index)
             start = middle
         parallel = level == self.depth - 1 and not any(f and f.collides for f in self.folds)
-        long = level == self.axes.rows or self.axes.sizes[level] >= LONG
-        fold = long and any(fold.still for fold in self.sums)
-        with self.emit.loop(end, start, parallel=parallel, fold=fold) as index:
+        with self.emit.loop(end, start, parallel=parallel, chains=self._chains(level)) as index:
             outer = dict(self.pointers)
             self._move(level, index)
             self._level(level + 1)
             self.pointers = outer
+
+    def _chains(self, level: int) -> int:
+        """How many vectors of a loop are worked on at a time, so that none waits for itself."""
+        size = LONG if level == self.axes.rows else self.axes.sizes[level]
+        if size >= LONG:
+            return max((2, *(fold.chains for fold in self.sums if fold.still)))
+        return 2 if size >= SHORT else 1
 
     def _move(self, level: int, index: Value) -> None:
         self.indices[level] = index
