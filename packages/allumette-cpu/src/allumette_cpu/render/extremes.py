@@ -1,14 +1,10 @@
-"""Both extremes of many floats, from three extremes of the integers with the same bits.
+"""The largest of many floats, from extremes of the integers with the same bits; and the smallest.
 
 As signed integers, floats without a sign are in order, and above all that have one, which are in
-the opposite order; as unsigned integers, those with a sign are above. So the extremes are where
-
-    signed       the largest is   that of floats without a sign, if there is one
-    signed       the smallest is  the one nearest to zero of those with a sign, if there is one
-    unsigned     the largest is   the one farthest from zero of those with a sign, if there is one
-
-with NaN beyond infinity, and -0 below +0. Each takes one instruction, and none waits for another
-one; an extreme of floats takes six which do, for NaN and for the signs of zeros.
+the opposite order. So the largest float is the largest integer, unless all have a sign: then it is
+the smallest integer. -0 is below +0, and NaN beyond infinity: with a sign, it is the largest of the
+unsigned integers. Each of the three extremes takes an instruction, and none waits for another one;
+a maximum of floats takes six which do.
 """
 
 from collections.abc import Sequence
@@ -20,36 +16,35 @@ from llvmlite import ir
 from ..scalars import Value, intrinsic, llvm_type
 
 DType = np.dtype[Any]
-NAMES = ("smax", "smin", "umax")
+SHORT = 32  # bits: the largest of longer unsigned integers takes several instructions
 
 
-def bits_of(builder: Any, x: Value, dtype: DType) -> list[Value]:
-    """What one float has to say about the three."""
-    return [builder.bitcast(x, integer(dtype))] * len(NAMES)
+def parts_of(builder: Any, fold: str, x: Value, dtype: DType) -> list[Value]:
+    """The extremes if x, or -x if the smallest float is wanted, is alone."""
+    kind = ir.IntType(8 * dtype.itemsize)
+    bits = builder.bitcast(x if fold == "max" else builder.fneg(x), kind)
+    if kind.width <= SHORT:
+        return [bits, bits, bits]
+    return [bits, bits, builder.sext(builder.fcmp_unordered("uno", x, x), kind)]
 
 
 def further(builder: Any, a: Sequence[Value], b: Sequence[Value]) -> list[Value]:
-    """The three of all floats that `a` or `b` are of."""
-    return [intrinsic(builder, *each) for each in zip(NAMES, a, b, strict=True)]
+    """The extremes of all floats that `a` or `b` are of."""
+    highs, lows, unsigned = zip(a, b, strict=True)
+    found = [intrinsic(builder, "smax", *highs), intrinsic(builder, "smin", *lows)]
+    if a[2].type.width > SHORT:  # all bits, or none
+        return [*found, builder.or_(*unsigned)]
+    return [*found, intrinsic(builder, "umax", *unsigned)]
 
 
-def extreme_of(builder: Any, fold: str, three: Sequence[Value], dtype: DType) -> Value:
-    """The largest or the smallest float; NaN if one is."""
-    highest, lowest, farthest = three
-    kind = integer(dtype)
-    zero, sign = ir.Constant(kind, 0), ir.Constant(kind, 1 << kind.width - 1)
-    infinity = ir.Constant(kind, int(np.array(np.inf, dtype).view(f"u{dtype.itemsize}")))
-    nan = ir.Constant(kind, int(np.array(np.nan, dtype).view(f"u{dtype.itemsize}")))
-    if fold == "max":
-        number = builder.select(builder.icmp_signed(">=", highest, zero), highest, lowest)
-    else:
-        number = builder.select(builder.icmp_signed("<", farthest, zero), farthest, lowest)
-    beyond = builder.icmp_signed(">", highest, infinity)
-    below = builder.icmp_unsigned(">", farthest, builder.or_(infinity, sign))
-    number = builder.select(builder.or_(beyond, below), nan, number)
-    return builder.bitcast(number, llvm_type(dtype))
-
-
-def integer(dtype: DType) -> Any:
-    """The integer type with as many bits."""
-    return ir.IntType(8 * dtype.itemsize)
+def extreme_of(builder: Any, fold: str, parts: Sequence[Value], dtype: DType) -> Value:
+    """The float; NaN if one is."""
+    highest, lowest, unsigned = parts
+    infinity = int(np.array(np.inf, dtype).view(f"u{dtype.itemsize}"))
+    zero, top, end = (ir.Constant(highest.type, n) for n in (0, infinity, -1))
+    signed = ir.Constant(highest.type, infinity | 1 << highest.type.width - 1)
+    nan = builder.icmp_signed(">", highest, top)
+    nan = builder.or_(nan, builder.icmp_unsigned(">", unsigned, signed))
+    bits = builder.select(builder.icmp_signed("<", highest, zero), lowest, highest)
+    number = builder.bitcast(builder.select(nan, end, bits), llvm_type(dtype))
+    return number if fold == "max" else builder.fneg(number)

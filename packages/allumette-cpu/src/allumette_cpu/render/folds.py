@@ -21,7 +21,7 @@ from ..runtime.vectors import vector_bytes
 from ..scalars import F64, Value, intrinsic, memory_type
 from .casts import convert, number
 from .emit import ANY_ORDER, constant
-from .extremes import bits_of, extreme_of, further
+from .extremes import extreme_of, further, parts_of
 
 if TYPE_CHECKING:
     from .nests import NestWriter
@@ -246,7 +246,9 @@ class Fold:
 
     def _registers(self, value: Value) -> list[Value]:
         """A value as it is in registers."""
-        return bits_of(self.emit.builder, value, self.dtype) if self.extreme else [value]
+        if not self.extreme:
+            return [value]
+        return parts_of(self.emit.builder, self.kind, value, self.dtype)
 
     def _combined(self, a: list[Value], b: list[Value]) -> list[Value]:
         """What is in registers for two values, made one."""
