@@ -4,6 +4,7 @@ import dataclasses
 import threading
 from collections import namedtuple
 from functools import partial
+from types import SimpleNamespace
 
 import allumette_core as al
 import numpy as np
@@ -263,6 +264,37 @@ def test_plain_values_that_change():
     assert np.signbit(f(t(1.0)).item())
     SCALE = 0.0
     assert not np.signbit(f(t(1.0)).item())
+
+
+@pytest.mark.parametrize("name", ["plain", "a.b", "class", "two words", "__mangled", "\ufb01"])
+def test_what_changes_under_any_name(name):
+    holder = SimpleNamespace(fi=t(0.0))  # as code would read the ligature
+    setattr(holder, name, t(2.0))
+    f = al.jit(lambda x: x * getattr(holder, name))
+    assert f(t(1.0)).item() == f(t(1.0)).item() == 2.0
+    setattr(holder, name, t(3.0))
+    assert f(t(1.0)).item() == 3.0
+
+
+def test_what_changes_far_inside():
+    class Link:
+        def __init__(self, following):
+            self.following = following
+
+    last = chain = Link(t(2.0))
+    for _ in range(3000):
+        chain = Link(chain)
+
+    def f(x):
+        link = chain
+        while isinstance(link.following, Link):
+            link = link.following
+        return x * link.following
+
+    g = al.jit(f)
+    assert g(t(1.0)).item() == g(t(1.0)).item() == 2.0
+    last.following = t(3.0)
+    assert g(t(1.0)).item() == 3.0
 
 
 def test_defaults_and_partials():

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter, itemgetter
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from .errors import TracingError
 from .expr import Node
+from .paths import OF_CLASS, Path, attribute, item
 from .tensor import Tensor
 
 if TYPE_CHECKING:
@@ -32,28 +32,6 @@ _MISSING = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
-    """A root object and the steps from it: each gets the next object from the last."""
-
-    root: Any
-    steps: tuple[Callable[[Any], Any], ...] = ()
-
-    def then(self, *steps: Callable[[Any], Any]) -> "Path":
-        """This path and more steps."""
-        return Path(self.root, self.steps + steps)
-
-    def read(self) -> Any:
-        """What is there now; a private marker if the path is broken."""
-        value = self.root
-        try:
-            for step in self.steps:
-                value = step(value)
-        except (AttributeError, KeyError, IndexError, TypeError, ValueError):
-            return _MISSING
-        return value
-
-
-@dataclass(frozen=True, slots=True)
 class Captures:
     """Outside nodes with the paths to them, constants made inside, and plain values to guard."""
 
@@ -64,15 +42,6 @@ class Captures:
 
 
 _Found: TypeAlias = tuple[Path, Any, str | None]
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two plain values are the same, in type and (for floats) in sign and as NaN."""
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, float):
-        return repr(a) == repr(b)
-    return bool(a == b)
 
 
 def find(roots: Sequence[Any], leaves: Sequence[Node], trace: "Trace") -> Captures:
@@ -141,13 +110,13 @@ def _parts(path: Path, value: Any, names: set[str]) -> Iterator[_Found]:
 def _of_function(path: Path, f: FunctionType, names: set[str]) -> Iterator[_Found]:
     if _is_library(f.__module__):
         return
-    cells, variables = attrgetter("__closure__"), attrgetter("__globals__")
+    cells, variables = attribute("__closure__"), attribute("__globals__")
     for i, (name, cell) in enumerate(zip(f.__code__.co_freevars, f.__closure__ or (), strict=True)):
         with suppress(ValueError):  # not assigned yet
             found = cell.cell_contents
-            yield path.then(cells, itemgetter(i), attrgetter("cell_contents")), found, name
+            yield path.then(cells, item(i), attribute("cell_contents")), found, name
     for name in sorted(f.__globals__.keys() & set(_names(f.__code__))):
-        yield path.then(variables, itemgetter(name)), f.__globals__[name], name
+        yield path.then(variables, item(name)), f.__globals__[name], name
     yield from _attributes(path, f, ("__defaults__", "__kwdefaults__", "__wrapped__"))
 
 
@@ -165,14 +134,14 @@ def _of_module(path: Path, module: ModuleType, names: set[str]) -> Iterator[_Fou
 
 
 def _of_dict(path: Path, items: dict[Any, Any], names: set[str]) -> Iterator[_Found]:
-    for key, item in list(items.items()):
-        yield path.then(itemgetter(key)), item, key if isinstance(key, str) else None
+    for key, value in list(items.items()):
+        yield path.then(item(key)), value, key if isinstance(key, str) else None
 
 
 def _of_sequence(path: Path, items: Sequence[Any], names: set[str]) -> Iterator[_Found]:
     guarded = next(iter(names), None) if len(items) <= _MAX_GUARDED_ITEMS else None
-    for i, item in enumerate(items):
-        yield path.then(itemgetter(i)), item, guarded
+    for i, value in enumerate(items):
+        yield path.then(item(i)), value, guarded
 
 
 def _of_object(path: Path, value: Any, names: set[str]) -> Iterator[_Found]:
@@ -187,7 +156,7 @@ def _of_object(path: Path, value: Any, names: set[str]) -> Iterator[_Found]:
     yield from _attributes(path, value, sorted(attributes - {"__dict__", "__weakref__"}))
     call = vars(type(value)).get("__call__")
     if isinstance(call, FunctionType):
-        yield path.then(type, vars, itemgetter("__call__")), call, None
+        yield path.then(OF_CLASS, item("__call__")), call, None
 
 
 _WALKS: tuple[tuple[type | tuple[type, ...], Callable[..., Iterator[_Found]]], ...] = (
@@ -206,7 +175,7 @@ def _attributes(path: Path, value: Any, names: Iterable[str]) -> Iterator[_Found
     for name in names:
         held = _held(value, name)
         if held is not _MISSING:
-            yield path.then(_attribute(name)), held, name
+            yield path.then(attribute(name)), held, name
 
 
 def _held(value: Any, name: str) -> Any:
@@ -226,12 +195,6 @@ def _names(code: CodeType) -> Iterator[str]:
             yield from _names(constant)
         elif isinstance(constant, str):
             yield constant
-
-
-def _attribute(name: str) -> Callable[[Any], Any]:
-    if "." in name:  # setattr allows it, and attrgetter takes it for several
-        return lambda value: getattr(value, name)
-    return attrgetter(name)
 
 
 def _as_tuple(slots: Any) -> tuple[str, ...]:

@@ -47,14 +47,15 @@ def shortcut(traced: "Traced", arguments: Sequence[Any]) -> Callable[..., Any] |
     leaves of the result, there are leaves of other kinds or trees that somebody registered among
     the arguments, or something is donated that may be captured, too.
     """
-    if traced.results is not None or (traced.donated and traced.watched):
+    if traced.results is not None or (traced.donated and traced.signatures):
         return None
     inputs = _Inputs()
     names = [f"argument{i}" for i in range(len(arguments))]
     if not all(map(inputs.take, names, arguments)) or not inputs.placed:
         return None
     outputs = range(len(traced.made))
-    looks_outside = bool(traced.watched or traced.guards or traced.constants)
+    takes_outside = bool(traced.signatures or traced.constants)
+    looks_outside = takes_outside or traced.outside is not None
     tensors = ", ".join(f"Tensor(Data(made{i}, kind{i}))" for i in outputs)
     text = _CODE.format(
         arguments=", ".join(names),
@@ -69,7 +70,10 @@ def shortcut(traced: "Traced", arguments: Sequence[Any]) -> Callable[..., Any] |
         **inputs.known,
         **{f"kind{i}": traced.made[i] for i in outputs},
         **{"state": expr.state, "Tensor": Tensor, "Data": Data, "MISSED": MISSED},
-        **{"executable": traced.executable, "captured": traced.captured_buffers},
+        **{
+            "executable": traced.executable,
+            "captured": traced.captured_buffers if takes_outside else traced.outside,
+        },
         **{"structure": traced.structure, "unflatten": tree.unflatten, "donate": traced.donate},
         **{"number": number, "device": traced.device},
     }

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from . import captures, expr, tree
+from . import captures, expr, paths, tree
 from .backend.registry import backend_of, default_device
 from .backend.spec import Executable
 from .compiler.program import Program, build
@@ -30,7 +30,7 @@ class Static:
         self.value = value
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Static) and captures.same(self.value, other.value)
+        return isinstance(other, Static) and paths.same(self.value, other.value)
 
     def __hash__(self) -> int:
         return hash(self.value)
@@ -82,9 +82,10 @@ class Traced:
     program: Program
     executable: Executable
     device: str
-    watched: tuple[captures.Path, ...]
+    outside: Callable[[], list[Any] | None] | None
+    """Reads the captured values; None if plain values are others now."""
     signatures: tuple[Signature, ...]
-    guards: tuple[tuple[captures.Path, Any], ...]
+    """Of the captured values."""
     constants: list[Any]
     structure: tree.TreeDef
     results: tuple[Result, ...] | None
@@ -97,15 +98,11 @@ class Traced:
 
     def captured(self) -> list[Tensor] | None:
         """The captured inputs as they are now; None if something is not what this trace takes."""
-        for path, plain in self.guards:
-            value = path.read()
-            if value is not plain and not captures.same(value, plain):
-                return None
-        if not self.watched:
-            return []
+        values = self.outside() if self.outside is not None else []
+        if values is None:
+            return None
         found = []
-        for path, signature in zip(self.watched, self.signatures, strict=True):
-            value = path.read()
+        for value, signature in zip(values, self.signatures, strict=True):
             if isinstance(value, np.ndarray):
                 value = from_array(value, self.device)
             if not isinstance(value, Tensor) or sign(value._node) is not signature:
@@ -201,9 +198,8 @@ def _compile(
         program=program,
         executable=compiled(program, device),
         device=device,
-        watched=tuple(found.paths),
+        outside=paths.reader(found.paths, found.guards) if found.paths or found.guards else None,
         signatures=tuple(sign(node) for node in found.watched),
-        guards=found.guards,
         constants=[node.buffer for node in found.constants],
         structure=structure,
         results=None if results == _as_made(made) else results,

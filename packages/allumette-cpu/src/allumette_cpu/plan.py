@@ -27,7 +27,7 @@ Ref: TypeAlias = (
 
 
 # How a large matrix product is cut: so many terms, and so many bytes of B, at once.
-GEMM_DEPTH, GEMM_BYTES = 512, 3 << 18
+GEMM_DEPTH, GEMM_BYTES = 512, 3 << 17
 GEMM_SCRATCH = GEMM_BYTES + GEMM_BYTES // 8
 """Bytes of scratch memory that `gemm_f32` and `gemm_f64` are given."""
 

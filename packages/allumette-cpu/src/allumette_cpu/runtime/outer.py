@@ -17,7 +17,9 @@ from .packing import PARTS
 from .tile import Tile
 from .vectors import I1, I64, PTR, TALLEST, VECTORS, WIDE_ROWS, Cut, Value
 
-FEW_ROWS = 128  # up to so many, packing B is not worth its while
+FEW_ROWS = 128  # up to so many, packing B is not worth its while ...
+CROWDED, CROWDED_ROWS = 512, 24  # ... but from so many it is, if rows of B are such a power of two
+# of bytes apart, or a multiple of it: they share a few sets of the first cache.
 NEAR_COLUMNS = 64  # up to so many, too
 NEAR_DEPTH = 128  # so many rows of a panel of B, unpacked, stay in the first cache
 
@@ -96,7 +98,8 @@ class Outer(Tile):
         least = self.smaller(m, self.smaller(runs.count, runs.length))
         with b.if_then(b.icmp_signed("<", least, I64(1))):
             b.ret_void()
-        packs = I1(not self.masks) if self.scattered else self.is_packed(m, runs.length, b_cs)
+        packs = self.is_packed(m, runs.length, b_rs, b_cs)
+        packs = I1(not self.masks) if self.scattered else packs
         pack_a = b.and_(packs, b.icmp_signed("!=", a_cs, I64(1)))
         vectors = b.mul(runs.count, self.quotient(runs.length, lanes))
         spans = self.spans(runs)
@@ -136,10 +139,12 @@ class Outer(Tile):
         b.ret_void()
         return made
 
-    def is_packed(self, m: Value, length: Value, b_cs: Value) -> Value:
+    def is_packed(self, m: Value, length: Value, b_rs: Value, b_cs: Value) -> Value:
         """Whether blocks of B are copied."""
         b = self.b
-        few = b.icmp_signed("<=", m, I64(FEW_ROWS))
+        apart = b.and_(b_rs, I64(CROWDED // self.size - 1))
+        most = b.select(b.icmp_signed("==", apart, I64(0)), I64(CROWDED_ROWS), I64(FEW_ROWS))
+        few = b.icmp_signed("<=", m, most)
         near = b.or_(few, b.icmp_signed("<=", length, I64(NEAR_COLUMNS)))
         return b.or_(b.icmp_signed("!=", b_cs, I64(1)), b.not_(near))
 

@@ -133,14 +133,17 @@ class Packing(Code):
         """(target, x, count, columns, depth, terms): as tables say where rows and vectors begin."""
         made = self.function("pack_scattered", [PTR, PTR, I64, PTR, I64, PTR])
         target, x, count, columns, depth, terms = made.args
-        b, lanes, one = self.b, I64(self.lanes), I64(1)
+        target.add_attribute("noalias")
+        b, lanes = self.b, I64(self.lanes)
         with self.loop(count) as v:
             begin, *_, live = self.column(columns, v)
             place, start = self.at(target, b.mul(v, self.stream(depth))), self.at(x, begin)
-            with self.loop(depth) as p:
-                line = self.at(start, self.offset(terms, p))
-                to = self.at(place, b.mul(p, lanes))
-                b.call(self.pack_elements, [to, line, live, lanes, one, one, one])
+            masks = None, self.mask(live)
+            with b.if_else(b.icmp_signed("==", live, lanes)) as branches:
+                for branch, mask in zip(branches, masks, strict=True):
+                    with branch, self.loop(depth) as p:
+                        value = self.load(self.at(start, self.offset(terms, p)), mask)
+                        b.store(value, self.at(place, b.mul(p, lanes)), align=self.size)
         b.ret_void()
         return made
 
