@@ -11,6 +11,7 @@ from allumette_core.backend.spec import Executable
 from allumette_core.compiler.program import Aval, Instruction, Program
 from allumette_cpu.plan import Call, HostCall, Plan, scratch_stride
 from allumette_cpu.runtime import entry
+from allumette_cpu.runtime import memory as memory_module
 from allumette_cpu.runtime.bind import bind
 from allumette_cpu.runtime.memory import Allocator, Frames, plan_offsets
 
@@ -202,3 +203,15 @@ def test_large_arrays_are_reused_and_counted() -> None:
     assert memory.live == 0
     assert memory.array((1 << 20,), F32).ctypes.data == address
     assert memory.stats().peak_bytes >= 4 << 20
+
+
+def test_an_array_that_does_not_fit_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(size: int) -> Any:
+        raise MemoryError(size)
+
+    allocator = Allocator()
+    monkeypatch.setattr(memory_module, "aligned", full)
+    with pytest.raises(MemoryError):
+        allocator.array((1 << 20,), F32)
+    stats = allocator.stats()
+    assert (stats.live_bytes, stats.peak_bytes, stats.live_buffers) == (0, 0, 0)

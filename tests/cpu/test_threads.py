@@ -15,7 +15,8 @@ from allumette_core.compiler.lowering import renders
 from allumette_core.compiler.program import Program
 from allumette_core.compiler.simplify import simplify
 from allumette_core.compiler.stream import stream
-from allumette_cpu.render import sizes
+from allumette_cpu.plan import Call
+from allumette_cpu.render import plan, sizes
 from allumette_cpu.runtime import bind, cache, driver
 from hypothesis import given, settings
 from networks import network, step
@@ -44,6 +45,16 @@ def test_threads_have_equal_shares_of_a_training_step(rows: int) -> None:
     cut = sizes.measure(fuse(phase), []).rows
     assert cut.blocks == 64
     assert rows - 63 * cut.block > cut.block // 2
+
+
+@pytest.mark.parametrize(("name", "least"), [("abs", 150_000), ("exp", 19_000), ("sin", 19_000)])
+def test_what_takes_some_twenty_microseconds_is_shared(name: str, least: int) -> None:
+    """And functions that take tens of instructions take as many times as long as one that does."""
+    for size, shared in ((least, True), (least // 3, False)):
+        program, _ = traced(getattr(al, name), np.ones(size, np.float32))
+        (call,) = plan(program).calls
+        assert isinstance(call, Call)
+        assert (call.blocks > 1) is shared, (name, size, call.blocks)
 
 
 SCRIPT = """

@@ -265,7 +265,7 @@ def _neg(s: Scalar, x: Sequence[Value]) -> Value:
     return s.b.fneg(x[0]) if s.floating else s.b.neg(x[0])
 
 
-_TRANSCENDENTAL = (
+TRANSCENDENTAL = (
     P.exp, P.expm1, P.log, P.log1p, P.sin, P.cos, P.tan, P.asin, P.acos, P.atan, P.sinh, P.cosh,
     P.tanh, P.asinh, P.acosh, P.atanh, P.erf, P.logistic, P.pow_, P.atan2,
 )  # fmt: skip
@@ -280,5 +280,5 @@ RULES: dict[Primitive, Rule] = {
     P.bit_xor: lambda s, x: s.b.xor(*x), P.shift_left: _shift_left, P.shift_right: _shift_right,
     P.eq: _compare("=="), P.ne: _compare("!="), P.lt: _compare("<"), P.le: _compare("<="),
     P.where: _where, P.cast: _cast, P.bitcast: _bitcast, P.alias: lambda s, x: x[0],
-    P.random_bits: _random_bits, **{p: _transcendental(p) for p in _TRANSCENDENTAL},
+    P.random_bits: _random_bits, **{p: _transcendental(p) for p in TRANSCENDENTAL},
 }  # fmt: skip

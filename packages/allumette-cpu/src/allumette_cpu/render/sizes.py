@@ -5,11 +5,13 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from allumette_core.compiler.schedule import Contract, Loop, Nest, Place
+from allumette_core import primitives as P
+from allumette_core.compiler.schedule import Contract, Leaf, Loop, Nest, Place
 
 from ..plan import Ref, scratch_stride
 from . import scratch
 from .folds import LOCAL, accumulator
+from .scalar import TRANSCENDENTAL
 
 CHUNK_BYTES = 1 << 19  # what a chunk of rows takes: a part of the second-level cache
 MAX_CHUNK = 1 << 13
@@ -19,11 +21,15 @@ PADDING = LANES  # rows: columns a power of two apart would share sets of the ca
 COMBINED_BYTES = 1 << 16  # of a block's accumulators that are combined at once
 FOLD_BYTES = 1 << 22  # what the accumulators of all blocks may take together ...
 MIN_BLOCKS = 8  # ... unless that were fewer blocks than this
-BLOCK_WORK = 20_000  # nanoseconds: less is not worth a block
+BLOCK_WORK = 20_000  # nanoseconds: a block that is half as much is not worth its while
 SMALL_MATRIX = 1 << 12  # elements that stay in the first-level cache
 HUGE_MATRIX = 1 << 20  # ... that is packed for every block
 PRODUCT_ROWS = 256, 512  # at least, of a product with a matrix between these two; with a huge one
-FLOPS, BYTES = 80.0, 30.0  # a nanosecond of one core: roughly, to compare with
+FLOPS, OPERATIONS = 80.0, 30.0  # a nanosecond of one core: roughly, to compare with
+HEAVY: dict[P.Primitive | Leaf, int] = {  # how many operations what is not one takes
+    **dict.fromkeys(TRANSCENDENTAL, 30), **dict.fromkeys((P.div, P.sqrt, P.floordiv, P.mod), 5),
+    P.random_bits: 100,
+}  # fmt: skip
 SCATTERED = 2.0  # nanoseconds an element that is added where an index says
 ADDED_UP = 5  # bytes of accumulators a nanosecond, cleared and added to those of other blocks
 
@@ -103,7 +109,7 @@ def _rows(loop: Loop, work: int, folds: dict[int, FoldSize], fold_bytes: int) ->
     least = _least_rows(loop)
     room = max(1 << fitting.bit_length() - 1, least)
     most = max(MIN_BLOCKS, min(MAX_BLOCKS, FOLD_BYTES // max(fold_bytes, 1)))
-    worth = min(work // BLOCK_WORK, work * ADDED_UP // max(fold_bytes, 1))
+    worth = min(-(-work // BLOCK_WORK), work * ADDED_UP // max(fold_bytes, 1))
     wanted = min(most, max(1, worth), max(1, total // least))
     wanted = 1 << wanted.bit_length() - 1  # a power of two: threads have equal shares
     share = -(-total // wanted)
@@ -185,7 +191,8 @@ def _work(loop: Loop) -> int:
     for s in loop.statements:
         if isinstance(s, Nest):
             scattered = any(store.extra is not None for store in s.stores)
-            each = (len(loop.body(s)) + 2) / BYTES + SCATTERED * scattered
+            operations = sum(HEAVY.get(loop.terms[t].op, 1) for t in loop.body(s))
+            each = (operations + 2) / OPERATIONS + SCATTERED * scattered
             total += prod(s.shape) * each
         else:
             sizes = prod(d.size for d in s.dims)

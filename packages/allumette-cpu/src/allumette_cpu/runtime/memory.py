@@ -21,17 +21,20 @@ KEPT_BYTES = 1 << 28  # free blocks beyond this are given back
 class _Block(np.ndarray[Any, Any]):
     """A type of its own, past which NumPy does not look for what an array's memory belongs to."""
 
+    allocator: "Allocator"
+    free: list["_Block"]
+    """The blocks of its size that can be used."""
+
 
 class _Lease(np.ndarray[Any, Any]):
     """A block in use; when the last array over it is gone, the block can be used again."""
 
-    block: NDArray[np.uint8]
-    allocator: "Allocator"
+    block: _Block | None = None
 
     def __del__(self) -> None:
-        allocator = getattr(self, "allocator", None)
-        if allocator is not None:
-            allocator.release(self.block)
+        block = self.block
+        if block is not None:
+            block.allocator.release(block)
 
 
 class Allocator:
@@ -39,7 +42,7 @@ class Allocator:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a garbage collection may release while one takes
-        self._free: dict[int, list[NDArray[np.uint8]]] = {}
+        self._free: dict[int, list[_Block]] = {}
         self._free_bytes = 0
         self.live = self.peak = self.count = 0
 
@@ -52,32 +55,39 @@ class Allocator:
         size = prod(shape) * dtype.itemsize
         if size < LARGE:
             return partial(np.empty, shape, dtype)
-        return partial(self._large, shape, dtype, size)
-
-    def _large(self, shape: tuple[int, ...], dtype: DType, size: int) -> NDArray[Any]:
-        block = self._take(_rounded(size))
-        lease = block.view(_Lease)
-        lease.block, lease.allocator = block, self
-        return np.ndarray(shape, dtype, buffer=lease)
-
-    def _take(self, size: int) -> NDArray[np.uint8]:
+        size = _rounded(size)
         with self._lock:
-            self.count_up(size)
-            self.count += 1
-            blocks = self._free.get(size)
-            if blocks:
+            free = self._free.setdefault(size, [])
+        return partial(self._large, size, free, partial(np.ndarray[Any, Any], shape, dtype))
+
+    def _large(
+        self, size: int, free: list[_Block], over: Callable[[_Lease], NDArray[Any]]
+    ) -> NDArray[Any]:
+        # In one function and with few objects: it is a part of every call of a small program.
+        with self._lock:
+            if free:
+                block = free.pop()
                 self._free_bytes -= size
-                return blocks.pop()
-        return aligned(size).view(_Block)
+            else:
+                block = aligned(size).view(_Block)
+                block.allocator, block.free = self, free
+            self.count += 1
+            self.live += size
+            if self.live > self.peak:
+                self.peak = self.live
+        lease = block.view(_Lease)
+        lease.block = block
+        return over(lease)
 
-    def release(self, block: NDArray[np.uint8]) -> None:
+    def release(self, block: _Block) -> None:
         """Take `block` back."""
+        size = block.nbytes
         with self._lock:
-            self.live -= block.size
             self.count -= 1
-            if self._free_bytes + block.size <= KEPT_BYTES:
-                self._free.setdefault(block.size, []).append(block)
-                self._free_bytes += block.size
+            self.live -= size
+            if self._free_bytes + size <= KEPT_BYTES:
+                self._free_bytes += size
+                block.free.append(block)
 
     def count_up(self, size: int) -> None:
         """Count `size` bytes more (or less) as live."""
