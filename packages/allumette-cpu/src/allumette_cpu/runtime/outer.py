@@ -17,6 +17,7 @@ from .packing import PARTS
 from .tile import Tile
 from .vectors import I1, I64, PTR, TALLEST, VECTORS, WIDE_ROWS, Cut, Value
 
+SCATTERED_ROWS = 32  # up to so many, columns in runs are read where they lie, if masks are fast
 FEW_ROWS = 128  # up to so many, packing B is not worth its while ...
 CROWDED, CROWDED_ROWS = 512, 24  # ... but from so many it is, if rows of B are such a power of two
 # of bytes apart, or a multiple of it: they share a few sets of the first cache.
@@ -38,6 +39,9 @@ class Outer(Tile):
     def outer(self) -> Any:
         """Write the function `outer`, which is returned, and what it calls."""
         self.packing()
+        self.packed_terms = self.table(
+            "packed_terms", range(0, GEMM_DEPTH * self.lanes, self.lanes)
+        )
         self.tiles = {
             (rows, vectors): self.tile(rows, vectors)
             for rows, most in VECTORS.items()
@@ -99,7 +103,6 @@ class Outer(Tile):
         with b.if_then(b.icmp_signed("<", least, I64(1))):
             b.ret_void()
         packs = self.is_packed(m, runs.length, b_rs, b_cs)
-        packs = I1(not self.masks) if self.scattered else packs
         pack_a = b.and_(packs, b.icmp_signed("!=", a_cs, I64(1)))
         vectors = b.mul(runs.count, self.quotient(runs.length, lanes))
         spans = self.spans(runs)
@@ -120,6 +123,7 @@ class Outer(Tile):
                         b.call(self.pack_scattered, [scratch, y, count, parts, depth, first])
                         with self.loop(count) as t:
                             b.store(b.mul(t, self.stream(depth)), self.parts(parts, t))
+                    first = b.select(packs, self.packed_terms, first)
                 else:
                     j = b.mul(v, lanes)
                     place, y = self.at(c, j), self.at(y, b.mul(j, b_cs))
@@ -142,6 +146,8 @@ class Outer(Tile):
     def is_packed(self, m: Value, length: Value, b_rs: Value, b_cs: Value) -> Value:
         """Whether blocks of B are copied."""
         b = self.b
+        if self.scattered:
+            return b.icmp_signed(">", m, I64(SCATTERED_ROWS if self.masks else 0))
         apart = b.and_(b_rs, I64(CROWDED // self.size - 1))
         most = b.select(b.icmp_signed("==", apart, I64(0)), I64(CROWDED_ROWS), I64(FEW_ROWS))
         few = b.icmp_signed("<=", m, most)

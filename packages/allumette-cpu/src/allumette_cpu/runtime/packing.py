@@ -1,6 +1,6 @@
 """Copies of parts of matrices, laid out so that tiles read them one element after the other."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 
@@ -9,6 +9,16 @@ from .vectors import I64, PTR, TALLEST, Code, Value
 # Of a vector of columns: where it begins in B and in C; where it would begin for the lanes that
 # belong to the next run; how many lanes belong to the first, and how many to either.
 PARTS = 6
+
+
+class Piece(NamedTuple):
+    """Lanes of a vector of columns that are together: where it would begin in B and in C, and which
+    lanes they are; without a mask, all of them."""
+
+    b: Value
+    c: Value
+    count: Value = None
+    mask: Value = None
 
 
 class Packing(Code):
@@ -33,6 +43,24 @@ class Packing(Code):
         b, place = self.b, self.parts(columns, number)
         places = (b.gep(place, [I64(i)], source_etype=I64) for i in range(PARTS))
         return [b.load(place, typ=I64) for place in places]
+
+    def pieces_of(self, columns: Value, number: Value) -> list[Piece]:
+        """A vector of columns that are those of two runs."""
+        b0, c0, b1, c1, split, live = self.column(columns, number)
+        first = Piece(b0, c0, split, self.mask(split))
+        if not self.masks:
+            return [first]
+        others = self.b.and_(self.mask(live), self.b.not_(first.mask))
+        return [first, Piece(b1, c1, None, others)]
+
+    def gathered(self, start: Value, side: str, pieces: list[Piece], all_lanes: bool) -> Value:
+        """A vector of B or of C; with `all_lanes` as if it were one piece without an end."""
+        if all_lanes:
+            return self.load(self.at(start, getattr(pieces[0], side)))
+        value = None
+        for piece in pieces:
+            value = self.load(self.at(start, getattr(piece, side)), piece.mask, value)
+        return value
 
     # ---- B: one vector of columns after the other, each from the first row to the last -----------
 
@@ -136,13 +164,16 @@ class Packing(Code):
         target.add_attribute("noalias")
         b, lanes = self.b, I64(self.lanes)
         with self.loop(count) as v:
-            begin, *_, live = self.column(columns, v)
-            place, start = self.at(target, b.mul(v, self.stream(depth))), self.at(x, begin)
-            masks = None, self.mask(live)
-            with b.if_else(b.icmp_signed("==", live, lanes)) as branches:
-                for branch, mask in zip(branches, masks, strict=True):
+            place, pieces = (
+                self.at(target, b.mul(v, self.stream(depth))),
+                self.pieces_of(columns, v),
+            )
+            whole = b.icmp_signed("==", pieces[0].count, lanes)
+            with b.if_else(whole) as branches:
+                for branch, all_lanes in zip(branches, (True, False), strict=True):
                     with branch, self.loop(depth) as p:
-                        value = self.load(self.at(start, self.offset(terms, p)), mask)
+                        line = self.at(x, self.offset(terms, p))
+                        value = self.gathered(line, "b", pieces, all_lanes)
                         b.store(value, self.at(place, b.mul(p, lanes)), align=self.size)
         b.ret_void()
         return made

@@ -4,22 +4,12 @@ One column of A and one row of B after the other are multiplied into them. Colum
 B and in C, or come in runs: a vector may then hold columns of two of them.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from .packing import Packing
+from .packing import Packing, Piece
 from .vectors import I1, I64, PTR, Value
 
 GROUP = 4  # rows of A that are reached from one address
-
-
-class Piece(NamedTuple):
-    """Lanes of a vector of columns that are together: where it would begin in B and in C, and which
-    lanes they are; without a mask, all of them."""
-
-    b: Value
-    c: Value
-    count: Value = None
-    mask: Value = None
 
 
 class Tile(Packing):
@@ -91,24 +81,6 @@ class Tile(Packing):
         return [[x] for x in before[:-1]] + [
             [before[-1]._replace(count=second, mask=self.mask(second))]
         ]
-
-    def pieces_of(self, columns: Value, number: Value) -> list[Piece]:
-        """A vector of columns that are those of two runs."""
-        b0, c0, b1, c1, split, live = self.column(columns, number)
-        first = Piece(b0, c0, split, self.mask(split))
-        if not self.masks:
-            return [first]
-        others = self.b.and_(self.mask(live), self.b.not_(first.mask))
-        return [first, Piece(b1, c1, None, others)]
-
-    def gathered(self, start: Value, side: str, pieces: list[Piece], all_lanes: bool) -> Value:
-        """A vector of B or of C; with `all_lanes` as if it were one piece without an end."""
-        if all_lanes:
-            return self.load(self.at(start, getattr(pieces[0], side)))
-        value = None
-        for piece in pieces:
-            value = self.load(self.at(start, getattr(piece, side)), piece.mask, value)
-        return value
 
     def store_some(self, value: Value, place: Value, piece: Piece) -> None:
         if piece.mask is None:
