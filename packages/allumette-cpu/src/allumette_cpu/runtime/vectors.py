@@ -35,7 +35,7 @@ def _fitting(rows: int) -> int:
     return max(v for v in range(1, 9) if rows * v + min(rows, v) < registers())
 
 
-TALLEST = 8 if registers() == 32 else 6
+TALLEST = 8 if registers() == 32 else 4
 VECTORS = {rows: _fitting(rows) for rows in range(1, TALLEST + 1)}  # of a tile's rows
 WIDE_ROWS = max(rows for rows in VECTORS if VECTORS[rows] > VECTORS[TALLEST])
 """The rows of a tile of one vector more than the tallest one's."""
