@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DType = np.dtype[Any]
 INT64 = np.dtype("int64")
-TOGETHER = 8  # turns of a loop down columns that are one ...
+TOGETHER = 8  # turns of a loop down columns that are one, a power of two ...
 FEW_TERMS = 6  # ... of a nest that has no more terms than this
 Key = tuple[str, int]  # ("term", its number) or ("store", its place in the nest)
 

@@ -164,10 +164,8 @@ class Packing(Code):
         target.add_attribute("noalias")
         b, lanes = self.b, I64(self.lanes)
         with self.loop(count) as v:
-            place, pieces = (
-                self.at(target, b.mul(v, self.stream(depth))),
-                self.pieces_of(columns, v),
-            )
+            place = self.at(target, b.mul(v, self.stream(depth)))
+            pieces = self.pieces_of(columns, v)
             whole = b.icmp_signed("==", pieces[0].count, lanes)
             with b.if_else(whole) as branches:
                 for branch, all_lanes in zip(branches, (True, False), strict=True):
