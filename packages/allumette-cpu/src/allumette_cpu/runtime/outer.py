@@ -19,8 +19,8 @@ from .vectors import I1, I64, PTR, TALLEST, VECTORS, WIDE_ROWS, Cut, Value
 
 SCATTERED_ROWS = 32  # up to so many, columns in runs are read where they lie, if masks are fast
 FEW_ROWS = 128  # up to so many, packing B is not worth its while ...
-# ... but beyond so many it is if rows of B are a multiple of so many bytes apart: they then share a
-# few sets of the first cache.
+# ... but beyond so many it is if rows of B are a multiple of so many bytes apart, as they then share
+# a few sets of the first cache; with masked vectors, as long as a line of it, that costs less.
 CROWDED_ROWS, CROWDED_BYTES = 24, 512
 NEAR_COLUMNS = 64  # up to so many, too
 NEAR_DEPTH = 128  # so many rows of a panel of B, unpacked, stay in the first cache
@@ -150,7 +150,8 @@ class Outer(Tile):
         if self.scattered:
             return b.icmp_signed(">", m, I64(SCATTERED_ROWS if self.masks else 0))
         apart = b.and_(b_rs, I64(CROWDED_BYTES // self.size - 1))
-        most = b.select(b.icmp_signed("==", apart, I64(0)), I64(CROWDED_ROWS), I64(FEW_ROWS))
+        crowded = b.and_(I1(not self.masks), b.icmp_signed("==", apart, I64(0)))
+        most = b.select(crowded, I64(CROWDED_ROWS), I64(FEW_ROWS))
         few = b.icmp_signed("<=", m, most)
         near = b.or_(few, b.icmp_signed("<=", length, I64(NEAR_COLUMNS)))
         return b.or_(b.icmp_signed("!=", b_cs, I64(1)), b.not_(near))
