@@ -19,8 +19,8 @@ from .vectors import I1, I64, PTR, TALLEST, VECTORS, WIDE_ROWS, Cut, Value
 
 SCATTERED_ROWS = 32  # up to so many, columns in runs are read where they lie, if masks are fast
 FEW_ROWS = 128  # up to so many, packing B is not worth its while ...
-# ... but beyond so many it is if rows of B are a multiple of so many bytes apart, as they then share
-# a few sets of the first cache; with masked vectors, as long as a line of it, that costs less.
+# ... but beyond so many it is if rows of B are a multiple of so many bytes apart: they then share a
+# few sets of the first cache, which costs less with masked vectors, as long as a line of it.
 CROWDED_ROWS, CROWDED_BYTES = 24, 512
 NEAR_COLUMNS = 64  # up to so many, too
 NEAR_DEPTH = 128  # so many rows of a panel of B, unpacked, stay in the first cache
