@@ -110,6 +110,8 @@ def _rows(loop: Loop, work: int, folds: dict[int, FoldSize], fold_bytes: int) ->
     room = max(1 << fitting.bit_length() - 1, least)
     most = max(MIN_BLOCKS, min(MAX_BLOCKS, FOLD_BYTES // max(fold_bytes, 1)))
     worth = min(-(-work // BLOCK_WORK), work * ADDED_UP // max(fold_bytes, 1))
+    if len(loop.statements) > 1:  # what is done once a chunk is done the less often
+        most = min(most, max(MIN_BLOCKS, total // room))
     wanted = min(most, max(1, worth), max(1, total // least))
     wanted = 1 << wanted.bit_length() - 1  # a power of two: threads have equal shares
     share = -(-total // wanted)
