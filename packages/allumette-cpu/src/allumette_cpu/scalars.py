@@ -111,10 +111,6 @@ class Scalars:
         """The float that has these bits."""
         return self.builder.bitcast(x, self.float)
 
-    def to_int(self, x: Value) -> Value:
-        """x towards zero as a signed integer of the same width; x must be in its range."""
-        return self.builder.fptosi(x, self.int)
-
     def to_float(self, x: Value) -> Value:
         """A signed integer as the nearest float."""
         return self.builder.sitofp(x, self.float)
@@ -122,15 +118,11 @@ class Scalars:
     def polynomial(self, x: Value, coefficients: Sequence[float]) -> Value:
         """`c[0] + c[1] x + c[2] x^2 ...` by Horner's rule in x^2, each step one fma, of pairs
         `c[n] + c[n + 1] x`: half as long a chain of steps that wait for each other."""
-        pairs = [
-            self.fma(x, self.const(odd[0]), self.const(even)) if odd else self.const(even)
-            for even, odd in (
-                (coefficients[n], coefficients[n + 1 : n + 2])
-                for n in range(0, len(coefficients), 2)
-            )
-        ]
+        constants = [self.const(c) for c in coefficients]
+        terms = [self.fma(x, b, a) for a, b in zip(constants[::2], constants[1::2], strict=False)]
+        terms += constants[2 * len(terms) :]  # one that is left over
         square = self.mul(x, x)
-        out = pairs.pop()
-        for pair in reversed(pairs):
-            out = self.fma(out, square, pair)
+        out = terms.pop()
+        for term in reversed(terms):
+            out = self.fma(out, square, term)
         return out

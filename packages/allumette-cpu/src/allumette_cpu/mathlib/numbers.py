@@ -97,10 +97,6 @@ class Real:
         """`c[0] + c[1] x + c[2] x^2 ...`"""
         return Real(self.b, self.b.polynomial(self.v, coefficients))
 
-    def to_word(self) -> "Word":
-        """As an integer of the same width; must be one, in its range."""
-        return Word(self.b, self.b.to_int(self.v))
-
     def bits(self) -> "Word":
         """The representation."""
         return Word(self.b, self.b.bits(self.v))

@@ -279,7 +279,7 @@ def _first_octants(opposite: Real, adjacent: Real) -> Real:
 
 @in_double
 def _atan_of(size: Real) -> Real:
-    size = (size < 2.0**60).choose(size, size.is_nan().choose(size, 2.0**60))
+    size = (size > 2.0**60).choose(2.0**60, size)
     return _first_octants(size, size.const(1.0))
 
 

@@ -16,14 +16,14 @@ from llvmlite import ir
 from ..scalars import Value, intrinsic, llvm_type
 
 DType = np.dtype[Any]
-SHORT = 32  # bits: the largest of longer unsigned integers takes several instructions
+NARROW = 32  # bits: the largest of longer unsigned integers takes several instructions
 
 
 def parts_of(builder: Any, fold: str, x: Value, dtype: DType) -> list[Value]:
     """The extremes if x, or -x if the smallest float is wanted, is alone."""
     kind = ir.IntType(8 * dtype.itemsize)
     bits = builder.bitcast(x if fold == "max" else builder.fneg(x), kind)
-    if kind.width <= SHORT:
+    if kind.width <= NARROW:
         return [bits, bits, bits]
     return [bits, bits, builder.sext(builder.fcmp_unordered("uno", x, x), kind)]
 
@@ -32,7 +32,7 @@ def further(builder: Any, a: Sequence[Value], b: Sequence[Value]) -> list[Value]
     """The extremes of all floats that `a` or `b` are of."""
     highs, lows, unsigned = zip(a, b, strict=True)
     found = [intrinsic(builder, "smax", *highs), intrinsic(builder, "smin", *lows)]
-    if a[2].type.width > SHORT:  # all bits, or none
+    if a[2].type.width > NARROW:  # all bits, or none
         return [*found, builder.or_(*unsigned)]
     return [*found, intrinsic(builder, "umax", *unsigned)]
 
