@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+FILE = re.compile(r"`((?:\w+/)*\w+(?:\.py|\.ll|/))`")
 FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -54,3 +55,12 @@ def test_the_python_of_a_page_runs(
 
 def test_readme_shows_python() -> None:
     assert FENCE.search(PAGES["README.md"].read_text(encoding="utf-8"))
+
+
+def test_the_files_that_the_architecture_names_are_there() -> None:
+    sources = [f"/{path.relative_to(ROOT).as_posix()}" for path in ROOT.glob("packages/*/src/**/*")]
+    text = PAGES["docs/architecture.md"].read_text(encoding="utf-8")
+    named = sorted(set(FILE.findall(text)))
+    missing = [x for x in named if not any(s.endswith(f"/{x.rstrip('/')}") for s in sources)]
+    assert len(named) > 20
+    assert not missing
