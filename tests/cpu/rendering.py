@@ -57,10 +57,11 @@ def traced(step: Callable[..., Any], *args: Any) -> tuple[Program, list[Array]]:
 def native(
     program: Program, arrays: Sequence[Array], threads: int = 1, *, streamed: bool = True
 ) -> list[Array]:
-    """What compiled code makes of `arrays`."""
+    """What compiled code makes of `arrays`, in memory that is full of NaN."""
     allocator = Allocator()
-    calls = plan(program, streamed=streamed)
-    bound = bind(program, calls, threads, allocator, Frames(allocator))
+    frames = Frames(allocator)
+    frames.grow(1 << 22)[...] = 0xFF
+    bound = bind(program, plan(program, streamed=streamed), threads, allocator, frames)
     return [np.array(out) for out in bound(list(map(np.ascontiguousarray, arrays)))]
 
 

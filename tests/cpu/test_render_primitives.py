@@ -371,6 +371,8 @@ def test_empty_arrays() -> None:
     check(lambda a: make.sum(a, (1,)), x)
     check(lambda a: make.concat(a, a, 0), x)
     check(lambda a: make.max(a, (1,)), x)
+    a, b = np.ones((3000, 0, 40), "float32"), np.ones((3000, 0, 30), "float32")
+    check(lambda x, y: make.dot_general(x, y, (0, 1), (0, 1), (), ()), a, b)
 
 
 def test_scans_along_different_axes_are_loops_of_their_own() -> None:

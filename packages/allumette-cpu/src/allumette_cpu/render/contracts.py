@@ -14,6 +14,7 @@ from .emit import POINTER, constant
 if TYPE_CHECKING:
     from .phases import Frame
 
+FALSE = ir.IntType(1)(0)
 _OUT = [I64, POINTER, I64]
 _MATRIX = [POINTER, I64, I64]
 _KINDS = {
@@ -35,6 +36,7 @@ class _Writer:
         self.values = {"lhs": product.lhs, "rhs": product.rhs, "out": product.out}
         self.rows = next((dim for dim in product.dims if dim.rows), None)
         self.kind = memory_type(frame.dtype(product.out))
+        self.adds = frame.later if product.accumulate else FALSE
 
     def write(self) -> None:
         offsets = zip(self.values, self.product.offsets, strict=True)
@@ -42,6 +44,9 @@ class _Writer:
         with ExitStack() as stack:
             for dim in self.product.batch:
                 index = stack.enter_context(self.emit.loop(self._size(dim)))
+                if self.product.accumulate and not dim.out:
+                    further = self.emit.builder.icmp_signed(">", index, constant(0))
+                    self.adds = self.emit.builder.or_(self.adds, further)
                 for side in pointers:
                     if getattr(dim, side):
                         step = self.emit.mul_by(index, self._step(dim, side))
@@ -90,7 +95,7 @@ class _Writer:
         )  # fmt: skip
 
     def _out(self, out: Value, m: Dim) -> list[Value]:
-        return [constant(int(self.product.accumulate)), out, self._step(m, "out")]
+        return [self.emit.builder.zext(self.adds, I64), out, self._step(m, "out")]
 
     def _call(self, function: str, arguments: list[Value]) -> None:
         name = f"{function}_f{8 * self.frame.dtype(self.product.out).itemsize}"

@@ -34,6 +34,8 @@ class Frame:
         self.emit = Emitter(module, name)
         self.rows: Value = constant(1)
         self.first: Value = constant(0)
+        self.later: Value = contracts.FALSE
+        """Whether the block's products have a sum already that those of this chunk are added to."""
         self.tables: dict[tuple[tuple[int, str], ...], Value] = {}
 
     # ---- values
@@ -132,8 +134,11 @@ class Frame:
     def write(self) -> tuple[Ref, ...]:
         """The whole function; what its argument table holds."""
         emit, loop = self.emit, self.loop
+        products = {s.out for s in loop.statements if isinstance(s, Contract)}
         for value, fold in self.sizes.folds.items():
-            self._fill(self.base(value), fold.count, identity(fold.kind, fold.dtype), fold.dtype)
+            if value not in products:  # which those of the first chunk write
+                start = identity(fold.kind, fold.dtype)
+                self._fill(self.base(value), fold.count, start, fold.dtype)
         for statement in loop.statements:
             if not _moves(statement):
                 self._statement(statement)
@@ -145,7 +150,7 @@ class Frame:
             )
             chunk = emit.word(("const", self.sizes.rows.chunk))
             with emit.loop(end, low, chunk) as first:
-                self.first = first
+                self.first, self.later = first, emit.builder.icmp_signed(">", first, low)
                 self.rows = emit.least(chunk, emit.builder.sub(end, first))
                 for statement in loop.statements:
                     if _moves(statement):
