@@ -9,11 +9,13 @@ from allumette_core import primitives as P
 from allumette_core.compiler.schedule import Contract, Leaf, Loop, Nest, Place
 
 from ..plan import Ref, scratch_stride
+from ..runtime.vectors import second_cache
 from . import scratch
 from .folds import LOCAL, accumulator
 from .scalar import TRANSCENDENTAL
 
-CHUNK_BYTES = 1 << 19  # what a chunk of rows takes: a part of the second-level cache
+BLOCK_BYTES = 1 << 19  # what the rows of a block take at least, if something is done once a chunk
+CHUNK_BYTES = max(BLOCK_BYTES, min(1 << 20, second_cache() // 2))  # what those of a chunk take
 MAX_CHUNK = 1 << 13
 MAX_BLOCKS = 64
 LANES = 16
@@ -111,7 +113,7 @@ def _rows(loop: Loop, work: int, folds: dict[int, FoldSize], fold_bytes: int) ->
     most = max(MIN_BLOCKS, min(MAX_BLOCKS, FOLD_BYTES // max(fold_bytes, 1)))
     worth = min(-(-work // BLOCK_WORK), work * ADDED_UP // max(fold_bytes, 1))
     if len(loop.statements) > 1:  # what is done once a chunk is done the less often
-        most = min(most, max(MIN_BLOCKS, total // room))
+        most = min(most, max(MIN_BLOCKS, total * CHUNK_BYTES // (room * BLOCK_BYTES)))
     wanted = min(most, max(1, worth), max(1, total // least))
     wanted = 1 << wanted.bit_length() - 1  # a power of two: threads have equal shares
     share = -(-total // wanted)

@@ -14,9 +14,9 @@ from ..plan import GEMM_BYTES
 from .vectors import I1, I64, NULL, PTR, Code, Value, registers
 
 COLUMNS = 4  # of a tile
-ROWS = 6 if registers() == 32 else 3
-INNER_DEPTH = 512  # terms that are added up before they reach C
-BLOCK_ROWS = 2 * ROWS  # of A, that stay in the first cache while all of B' passes
+# Its rows, and the terms that are added up before they reach C.
+ROWS, INNER_DEPTH = (6, 1024) if registers() == 32 else (3, 512)
+BLOCK_ROWS = 6  # of A, that stay in the first cache while all of B' passes
 
 
 class Inner(Code):

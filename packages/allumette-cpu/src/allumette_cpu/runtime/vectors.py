@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
@@ -27,6 +28,16 @@ def registers() -> int:
     """How many vectors the processor holds."""
     arm = llvm.get_process_triple().startswith(("aarch64", "arm64"))
     return 32 if arm or vector_bytes() == 64 else 16
+
+
+@cache
+def second_cache() -> int:
+    """Bytes of a core's second-level cache, as Linux tells; elsewhere what most have at least."""
+    try:
+        size = Path("/sys/devices/system/cpu/cpu0/cache/index2/size").read_text()
+        return int(size.strip().removesuffix("K")) << 10
+    except (OSError, ValueError):
+        return 1 << 19
 
 
 def _fitting(rows: int) -> int:
