@@ -39,8 +39,12 @@ def test_any_number_of_threads_gives_the_same_bits(program: Program) -> None:
             assert [a.tobytes() for a in native(program, arrays, threads)] == wanted
 
 
+@pytest.mark.parametrize("chunk_bytes", [1 << 19, 1 << 20])
 @pytest.mark.parametrize(("rows", "blocks"), [(10_000, 16), (100_000, 64), (1_000_000, 64)])
-def test_threads_have_equal_shares_of_a_training_step(rows: int, blocks: int) -> None:
+def test_threads_have_equal_shares_of_a_training_step(
+    rows: int, blocks: int, chunk_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sizes, "CHUNK_BYTES", chunk_bytes)
     phase = stream(simplify(traced(step, *network(rows))[0]), renders)[0]
     cut = sizes.measure(fuse(phase), []).rows
     assert cut.blocks == blocks

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from allumette_core.compiler.schedule import Contract, Dim
 from llvmlite import ir
 
-from ..scalars import I64, Value, memory_type
+from ..scalars import I1, I64, Value, memory_type
 from .emit import POINTER, constant
 
 if TYPE_CHECKING:
     from .phases import Frame
 
-FALSE = ir.IntType(1)(0)
 _OUT = [I64, POINTER, I64]
 _MATRIX = [POINTER, I64, I64]
 _KINDS = {
@@ -36,7 +35,7 @@ class _Writer:
         self.values = {"lhs": product.lhs, "rhs": product.rhs, "out": product.out}
         self.rows = next((dim for dim in product.dims if dim.rows), None)
         self.kind = memory_type(frame.dtype(product.out))
-        self.adds = frame.later if product.accumulate else FALSE
+        self.adds = frame.later if product.accumulate else I1(0)
 
     def write(self) -> None:
         offsets = zip(self.values, self.product.offsets, strict=True)

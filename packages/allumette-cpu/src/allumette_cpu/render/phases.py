@@ -12,7 +12,7 @@ from allumette_core.compiler.schedule import Contract, Loop, Nest, Place
 from llvmlite import ir
 
 from ..plan import GEMM_SCRATCH, Ref, scratch_stride
-from ..scalars import Value, llvm_type, memory_type
+from ..scalars import I1, Value, llvm_type, memory_type
 from . import contracts
 from .casts import convert, number
 from .emit import Emitter, Module, constant
@@ -34,7 +34,7 @@ class Frame:
         self.emit = Emitter(module, name)
         self.rows: Value = constant(1)
         self.first: Value = constant(0)
-        self.later: Value = contracts.FALSE
+        self.later: Value = I1(0)
         """Whether the block's products have a sum already that those of this chunk are added to."""
         self.tables: dict[tuple[tuple[int, str], ...], Value] = {}
 

@@ -30,7 +30,6 @@ def registers() -> int:
     return 32 if arm or vector_bytes() == 64 else 16
 
 
-@cache
 def second_cache() -> int:
     """Bytes of a core's second-level cache, as Linux tells; elsewhere what most have at least."""
     try:
