@@ -1,7 +1,9 @@
 """Compiled kernels on disk: found again, rebuilt when damaged, shared by processes."""
 
 import ctypes
+import inspect
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from allumette_core.errors import BackendError
-from allumette_cpu.runtime import cache, machine
+from allumette_cpu.runtime import cache, functions, gemm, machine
 
 NEGATE = """
 define i64 @negate(i64 %x) {
@@ -187,7 +189,7 @@ def test_ctrl_c_leaves_nothing_half_done(
 def test_processes_that_fill_and_empty_one_directory(place: Path) -> None:
     script = """if True:
         import sys
-        from allumette_cpu.runtime import cache, machine
+        from allumette_cpu.runtime import cache, functions, gemm, machine
         cache.KEPT_BYTES, cache._TURN = 20_000, ""
         for number in range(60):
             text = f"define i64 @f() {{\\n ret i64 {number}\\n}}"
@@ -199,3 +201,19 @@ def test_processes_that_fill_and_empty_one_directory(place: Path) -> None:
     runs = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(3)]
     assert [run.wait(timeout=120) for run in runs] == [0, 0, 0]
     assert sum(path.stat().st_size for path in place.iterdir()) <= 20_000
+
+
+def test_products_are_known_by_all_that_writes_them(tmp_path: Path) -> None:
+    runtime = Path(gemm.__file__).parent
+    shutil.copytree(runtime, tmp_path / "runtime", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(runtime.parent / "plan.py", tmp_path)
+    before = functions.digest(tmp_path / "runtime")
+    assert before == functions.digest(runtime)
+    writers = {Path(inspect.getfile(c)) for c in gemm._Gemm.__mro__ if c is not object}
+    assert len(writers) > 5
+    for name in (*(path.name for path in writers), "../plan.py"):
+        with (tmp_path / "runtime" / name).open("a") as file:
+            file.write("# another version\n")
+        after = functions.digest(tmp_path / "runtime")
+        assert after != before, name
+        before = after

@@ -36,9 +36,10 @@ def _gemm(kind: str, scattered: bool) -> machine.Loaded:
         return machine.object_code(machine.optimised(source, by_hand=True))
 
     # Writing the code takes as long as compiling it: it is known by what writes it.
-    package = Path(__file__).parent
-    modules = ("gemm", "inner", "outer", "packing", "vectors", "../plan")
-    digest = hashlib.sha256(
-        b"".join((package / f"{module}.py").read_bytes() for module in modules)
-    ).hexdigest()
-    return kernels.loaded(f"gemm {kind} {scattered} {digest}", produce)
+    return kernels.loaded(f"gemm {kind} {scattered} {digest(Path(__file__).parent)}", produce)
+
+
+def digest(package: Path) -> str:
+    """Of all that may have a part in what is written there."""
+    writers = [*sorted(package.glob("*.py")), package.parent / "plan.py"]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in writers)).hexdigest()
