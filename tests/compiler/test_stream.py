@@ -129,6 +129,8 @@ def test_of_equal_classes_the_one_with_the_least_beside_its_rows_is_taken() -> N
     assert moving(phase)[0]  # rows of the result, not the terms of all its sums
     (phase, *_) = phases(al.conv, (40, 16, 20, 20), (40, 16, 3, 3))
     assert moving(phase) == (True, False, True)  # of the images, not of the filters
+    (phase, *_) = phases(al.conv, (8, 64, 56, 56), (64, 64, 3, 3))
+    assert phase.rows == 8  # images, which are read once: lines of them share others
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import ctypes
 from functools import cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ SCRATCH = np.empty(GEMM_SCRATCH, np.uint8)
 P, N = ctypes.c_void_p, ctypes.c_int64
 KINDS = {
     "gemm": (N, N, N, P, N, N, P, N, N, N, P, N, P),
-    "gemm_columns": (N, N, P, N, N, P, P, N, N, P, P, N, P, N, P),
+    "gemm_columns": (N, N, P, N, N, P, P, N, N, P, P, N, N, N, P, N, P),
     "gemm_terms": (N, N, N, N, P, N, P, P, P, P, N, P, N),
 }
 
@@ -137,19 +138,26 @@ def test_operands_are_read_by_any_strides(dtype: str) -> None:
                 assert (np.abs(c - wide[0] @ wide[1]) <= bound).all(), (m, n, k)
 
 
-def test_columns_beyond_the_end_of_b_are_not_read() -> None:
-    """B ends with the last byte of a page, after which nothing is mapped."""
+def before_the_end(*shape: int) -> Array:
+    """Ones whose last byte is the last of a page, after which nothing is mapped."""
     mmap = pytest.importorskip("mmap")
-    area = mmap.mmap(-1, 2 * mmap.PAGESIZE)
-    address = ctypes.addressof(ctypes.c_char.from_buffer(area))
+    size = 4 * prod(shape)
+    pages = -(-size // mmap.PAGESIZE)
+    area = mmap.mmap(-1, (pages + 1) * mmap.PAGESIZE)
+    end = ctypes.addressof(ctypes.c_char.from_buffer(area)) + pages * mmap.PAGESIZE
     protect = getattr(ctypes.CDLL(None), "mprotect", None)
-    if protect is None or protect(ctypes.c_void_p(address + mmap.PAGESIZE), mmap.PAGESIZE, 0):
+    if protect is None or protect(ctypes.c_void_p(end), mmap.PAGESIZE, 0):
         pytest.skip("cannot protect a page")
+    found = np.frombuffer(area, np.float32, prod(shape), pages * mmap.PAGESIZE - size)
+    found = found.reshape(shape)
+    found[...] = 1
+    return found
+
+
+def test_columns_beyond_the_end_of_b_are_not_read() -> None:
     for n in (1, 2, 3, 7, 9, 17):
-        size = 40 * n * 4
-        b = np.frombuffer(area, np.float32, 40 * n, mmap.PAGESIZE - size).reshape(40, n)
+        b = before_the_end(40, n)
         c = np.empty((20, n), np.float32)
-        b[...] = 1
         gemm(np.ones((20, 40), np.float32), b, c, 0)
         assert (c == 40).all()
 
@@ -211,7 +219,7 @@ def test_columns_in_runs_are_windows_over_an_image(
     before = c.copy()
     narrow("gemm_columns")(
         m, k, w.ctypes.data, k, 1, x.ctypes.data, terms.ctypes.data, count, count,
-        b_runs.ctypes.data, c_runs.ctypes.data, accumulate, c.ctypes.data, c[0].size,
+        b_runs.ctypes.data, c_runs.ctypes.data, wide, count, accumulate, c.ctypes.data, c[0].size,
         SCRATCH.ctypes.data,
     )  # fmt: skip
     columns = x.reshape(-1)[
@@ -220,6 +228,58 @@ def test_columns_in_runs_are_windows_over_an_image(
     wanted = np.tensordot(w.astype(np.float64), columns, 1)
     near(c[..., :count], wanted + accumulate * before[..., :count], k)
     np.testing.assert_array_equal(c[..., count:], before[..., count:])
+
+
+@pytest.mark.parametrize("accumulate", [0, 1])
+@pytest.mark.parametrize(
+    ("m", "pictures", "channels", "rows", "length", "window"),
+    [(5, 1, 8, 3, 33, 3), (35, 2, 9, 5, 32, 3), (6, 1, 130, 3, 16, 3),
+     (33, 3, 9, 12, 31, 3), (64, 2, 8, 2, 47, 3), (9, 2, 300, 5, 17, 2),
+     (13, 4, 16, 7, 16, 2), (8, 1, 64, 1, 100, 1), (35, 5, 7, 30, 30, 3), (6, 2, 7, 4, 65, 5)],
+)  # fmt: skip
+def test_windows_over_pictures_are_read_where_these_lie(
+    narrow: Any,
+    m: int,
+    pictures: int,
+    channels: int,
+    rows: int,
+    length: int,
+    window: int,
+    accumulate: int,
+) -> None:
+    """What is beyond the last picture is not there to be read."""
+    rng = np.random.default_rng(0)
+    high, wide = rows + window - 1, length + window - 1
+    x = before_the_end(pictures, channels, high, wide)
+    x[...] = rng.normal(size=x.shape)
+    w = rng.normal(size=(m, channels * window**2)).astype(np.float32)
+    terms = offsets((channels, high * wide), (window, wide), (window, 1))
+    b_runs = offsets((pictures, x[0].size), (rows, wide))
+    c_runs = offsets((pictures, rows * (length + 1)), (rows, length + 1))
+    c = rng.normal(size=(m, pictures * rows, length + 1)).astype(np.float32)
+    before = c.copy()
+    narrow("gemm_columns")(
+        m, w.shape[1], w.ctypes.data, w.shape[1], 1, x.ctypes.data, terms.ctypes.data,
+        len(b_runs), length, b_runs.ctypes.data, c_runs.ctypes.data, wide, rows,
+        accumulate, c.ctypes.data, c[0].size, SCRATCH.ctypes.data,
+    )  # fmt: skip
+    places = terms[:, None, None] + b_runs[:, None] + np.arange(length)
+    wanted = np.tensordot(w.astype(np.float64), x.reshape(-1)[places], 1)
+    near(c[..., :length], wanted + accumulate * before[..., :length], w.shape[1])
+    np.testing.assert_array_equal(c[..., length], before[..., length])
+
+
+def test_what_is_between_runs_reaches_no_column(narrow: Any) -> None:
+    """Of a matrix in rows of 40, 38 columns each are multiplied; the two between them are NaN."""
+    a, b = np.ones((40, 70), np.float32), np.full((70, 9, 40), np.nan, np.float32)
+    b[..., :38] = 1
+    c = np.empty((40, 9, 38), np.float32)
+    terms, b_runs, c_runs = offsets((70, b[0].size)), offsets((9, 40)), offsets((9, 38))
+    narrow("gemm_columns")(
+        40, 70, a.ctypes.data, 70, 1, b.ctypes.data, terms.ctypes.data, 9, 38, b_runs.ctypes.data,
+        c_runs.ctypes.data, 40, 9, 0, c.ctypes.data, c[0].size, SCRATCH.ctypes.data,
+    )  # fmt: skip
+    assert (c == 70).all()
 
 
 @pytest.mark.parametrize("accumulate", [0, 1])

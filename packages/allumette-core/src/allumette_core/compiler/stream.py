@@ -24,7 +24,8 @@ from .rows import Extractor, Phase, flattened
 from .traffic import traffic
 
 SMALL = 1 << 15  # element operations: less than it takes to start threads
-FEW_ROWS = 32  # a class with fewer rows is taken only if it covers that much more work
+FEW_ROWS = 32  # a class with fewer rows is taken only if it covers that much more work ...
+HEAVY_ROW, HEAVY_ROWS = 1 << 22, 8  # ... but of rows with so many operations, so many are enough
 
 TRIED = 4  # classes of axes that might be the batch
 
@@ -170,7 +171,10 @@ class Streaming:
         for p, options in self.options.items():
             work = self._work(p)
             for cls in dict.fromkeys(cls for cls, _ in options):
-                score[cls] = score.get(cls, 0.0) + work * min(1.0, self.rows[cls] / FEW_ROWS)
+                rows = self.rows[cls]
+                enough = rows >= HEAVY_ROWS and work >= HEAVY_ROW * rows
+                part = 1.0 if enough else min(1.0, rows / FEW_ROWS)
+                score[cls] = score.get(cls, 0.0) + work * part
         ranked = sorted(score, key=lambda cls: -score[cls])
         tried = [cls for cls in ranked[:TRIED] if score[cls] > score[ranked[0]] / 2]
         found: list[tuple[int, int, int, int, list[Choice], list[int]]] = []
@@ -224,20 +228,23 @@ class Streaming:
 
     def _sources(self, user: int, choices: list[Choice]) -> Iterator[tuple[int, bool]]:
         """The instructions whose results `user` needs, and whether it may run in their phase."""
-        inputs = self.program.instructions[user].inputs
-        flow = choices[user].flow
+        for value, axis in self.reached(user, choices[user].flow):
+            if (position := value - self.base) >= 0:
+                yield position, self._joins(choices, position, user, axis)
+
+    def reached(self, position: int, flow: Flow | None) -> Iterator[tuple[int, int | None]]:
+        """The values that an instruction reads, seen through what is free, and along which axis."""
+        inputs = self.program.instructions[position].inputs
         stack = list(zip(inputs, flow.ins if flow else (None,) * len(inputs), strict=True))
         seen = set(stack)
         while stack:
             value, axis = stack.pop()
-            position = value - self.base
-            if position < 0:
+            below = value - self.base
+            if below < 0 or not self.is_free(below):
+                yield value, axis
                 continue
-            if not self.is_free(position):
-                yield position, self._joins(choices, position, user, axis)
-                continue
-            below = self.program.instructions[position].inputs
-            found = set(zip(below, self.through(position, axis), strict=True)) - seen
+            inputs = self.program.instructions[below].inputs
+            found = set(zip(inputs, self.through(below, axis), strict=True)) - seen
             stack.extend(found)
             seen |= found
 

@@ -28,15 +28,11 @@ def _still(streaming: "Streaming", choices: "list[Choice]") -> set[int]:
     """What instructions that stream read whole, or add up to."""
     whole: set[int] = set()
     for position, choice in enumerate(choices):
-        inputs = streaming.program.instructions[position].inputs
-        if choice.flow and choice.flow.out is None:
-            whole.add(position + streaming.base)
-        for value, axis in zip(inputs, choice.flow.ins if choice.flow else (), strict=False):
-            while value >= streaming.base and streaming.is_free(value - streaming.base):
-                sources = streaming.program.instructions[value - streaming.base].inputs
-                value = sources[0] if sources else -1
-            if axis is None and value >= 0:
-                whole.add(value)
+        if choice.flow is not None:
+            if choice.flow.out is None:
+                whole.add(position + streaming.base)
+            reached = streaming.reached(position, choice.flow)
+            whole |= {value for value, axis in reached if axis is None}
     return whole
 
 
@@ -45,17 +41,10 @@ def _taken(streaming: "Streaming", choices: "list[Choice]") -> "Iterator[Axis]":
     for position, choice in enumerate(choices):
         if choice.flow is None:
             continue
-        inputs = streaming.program.instructions[position].inputs
-        stack = [(position + streaming.base, choice.flow.out)]
-        stack += zip(inputs, choice.flow.ins, strict=True)
-        while stack:
-            value, axis = stack.pop()
-            below = value - streaming.base
-            if axis is not None and (below < 0 or value in streaming.outputs):
+        made = position + streaming.base, choice.flow.out
+        for value, axis in (made, *streaming.reached(position, choice.flow)):
+            if axis is not None and (value < streaming.base or value in streaming.outputs):
                 yield value, axis
-            elif below >= 0 and streaming.is_free(below):
-                inputs = streaming.program.instructions[below].inputs
-                stack += zip(inputs, streaming.through(below, axis), strict=True)
 
 
 def _is_striped(streaming: "Streaming", value: int, axis: int) -> bool:

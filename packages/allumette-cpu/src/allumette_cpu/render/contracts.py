@@ -19,7 +19,7 @@ _MATRIX = [POINTER, I64, I64]
 _KINDS = {
     "gemm": [I64] * 3 + _MATRIX * 2 + [*_OUT, POINTER],
     "gemm_columns": [I64] * 2
-    + [*_MATRIX, POINTER, POINTER, I64, I64, POINTER, POINTER, *_OUT, POINTER],
+    + [*_MATRIX, POINTER, POINTER, I64, I64, POINTER, POINTER, I64, I64, *_OUT, POINTER],
     "gemm_terms": [I64] * 4 + [POINTER, I64, *[POINTER] * 4, *_OUT],
 }
 
@@ -69,12 +69,14 @@ class _Writer:
         m, n, k, runs = self.product.m, self.product.n, self.product.k, self.product.columns
         terms = (*self.product.terms, k)
         count = prod(dim.size for dim in terms)
+        nearest = (Dim(1, 0, 0, 0), *runs)[-1]
         self._call(
             "gemm_columns",
             [
                 self._size(m), constant(count), lhs, self._step(m, "lhs"), self._step(k, "lhs"),
                 rhs, self._table(terms, "rhs"), constant(prod(dim.size for dim in runs)),
                 self._size(n), self._table(runs, "rhs"), self._table(runs, "out"),
+                self._step(nearest, "rhs"), constant(nearest.size),
                 *self._out(out, m), self.frame.gemm_memory(),
             ],
         )  # fmt: skip

@@ -48,14 +48,19 @@ class _Gemm(Outer, Inner):
             b.call(self.inner_products, [m, n, one, k, *operands, adds, c, c_rs])
             b.ret_void()
         operands = [a, a_rs, a_cs, b_, NULL, b_rs, b_cs]
-        b.call(self.outer_products, [m, k, *operands, one, n, zero, zero, adds, c, c_rs, scratch])
+        b.call(
+            self.outer_products,
+            [m, k, *operands, one, n, zero, zero, n, one, adds, c, c_rs, scratch],
+        )
         b.ret_void()
 
     def columns(self) -> None:
-        """`gemm_columns(m, k, a, a_rs, a_cs, b, terms, runs, length, b_runs, c_runs, accumulate, c,
-        c_rs, scratch)`: columns come in `runs` of `length` contiguous ones, which begin at the
-        offsets `b_runs` and `c_runs`; row p of B begins at `terms[p]`."""
-        kinds = [I64, I64, PTR, I64, I64, PTR, PTR, I64, I64, PTR, PTR, I64, PTR, I64, PTR]
+        """`gemm_columns(m, k, a, a_rs, a_cs, b, terms, runs, length, b_runs, c_runs, pitch, group,
+        accumulate, c, c_rs, scratch)`: columns come in `runs` of `length` contiguous ones, which
+        begin at the offsets `b_runs`, in each `group` of runs `pitch` apart, and `c_runs`; row p of
+        B begins at `terms[p]`."""
+        runs = [I64, I64, PTR, PTR, I64, I64]
+        kinds = [I64, I64, PTR, I64, I64, PTR, PTR, *runs, I64, PTR, I64, PTR]
         made = self.function("gemm_columns", kinds, public=True)
         m, k, a, a_rs, a_cs, b_, terms, *runs, accumulate, c, c_rs, scratch = made.args
         adds = self.b.icmp_signed("!=", accumulate, I64(0))

@@ -23,17 +23,33 @@ FEW_ROWS = 128  # up to so many, packing B is not worth its while ...
 # few sets of the first cache, which costs less with masked vectors, as long as a line of it.
 CROWDED_ROWS, CROWDED_BYTES = 24, 512
 NEAR_COLUMNS = 64  # up to so many, too
-NEAR_DEPTH = 128  # so many rows of a panel of B, unpacked, stay in the first cache
+NEAR_DEPTH = 128  # so many rows of a panel of B, unpacked, stay in the first cache ...
+SCATTERED_DEPTH = 1024  # ... or so many of windows, whose elements are those of several rows
+# Vectors in one piece are read where they lie if there are so many terms. So are those over runs no
+# more than a part of their length apart: what is between is multiplied, too.
+DIRECT_TERMS, BETWEEN_PART = 64, 15
 
 
 class Runs(NamedTuple):
     """Columns come in `count` runs of `length` contiguous ones, which begin at the offsets from B
-    and from C in these tables."""
+    and from C in these tables: in B, `group` of them one after the other `pitch` apart."""
 
     count: Value
     length: Value
     b: Value
     c: Value
+    pitch: Value
+    group: Value
+
+
+class Lines(NamedTuple):
+    """Groups of runs that vectors go across: how many runs, columns from one to the next, vectors;
+    and whether vectors of B are in one piece and to be read where they lie."""
+
+    group: Value
+    pitch: Value
+    vectors: Value
+    direct: Value
 
 
 class Outer(Tile):
@@ -94,7 +110,8 @@ class Outer(Tile):
         Blocks of B, each small enough for a cache, and all rows of A times each. Row p of B begins
         at `terms[p]` if they are scattered, else at p `b_rs`.
         """
-        kinds = [I64, I64, PTR, I64, I64, PTR, PTR, I64, I64, I64, I64, PTR, PTR, I1, PTR, I64, PTR]
+        left, right = [PTR, I64, I64], [PTR, PTR, I64, I64]
+        kinds = [I64, I64, *left, *right, I64, I64, PTR, PTR, I64, I64, I1, PTR, I64, PTR]
         made = self.function("outer", kinds)
         m, k, a, a_rs, a_cs, b_, terms, b_rs, b_cs, *columns, adds, c, c_rs, scratch = made.args
         b, lanes, runs = self.b, I64(self.lanes), Runs(*columns)
@@ -103,15 +120,14 @@ class Outer(Tile):
         least = self.smaller(m, self.smaller(runs.count, runs.length))
         with b.if_then(b.icmp_signed("<", least, I64(1))):
             b.ret_void()
-        packs = self.is_packed(m, runs.length, b_rs, b_cs)
+        lines = self.lines(runs, k)
+        packs = b.and_(self.is_packed(m, runs.length, b_rs, b_cs), b.not_(lines.direct))
         pack_a = b.and_(packs, b.icmp_signed("!=", a_cs, I64(1)))
-        vectors = b.mul(runs.count, self.quotient(runs.length, lanes))
-        spans = self.spans(runs)
-        filled = self.quotient(b.mul(runs.count, runs.length), lanes)
-        vectors = b.select(spans, filled, vectors)
+        vectors = b.mul(b.udiv(runs.count, lines.group), lines.vectors)
         usual = self.panel_vectors(m)
         packed_a = self.at(scratch, b.mul(I64(most), self.stream(I64(GEMM_DEPTH))))
-        deepest = b.select(packs, I64(GEMM_DEPTH), I64(NEAR_DEPTH))
+        near = I64(SCATTERED_DEPTH if self.scattered else NEAR_DEPTH)
+        deepest = b.select(packs, I64(GEMM_DEPTH), near)
         pieces = self.cut(vectors, I64(most)), self.panels(vectors, usual)
         blocks = Cut(*(b.select(packs, *pair) for pair in zip(*pieces, strict=True)))
         with self.depths(k, deepest, adds) as (start, depth, further):
@@ -119,7 +135,7 @@ class Outer(Tile):
             with self.pieces(blocks) as (_, v, count):
                 place, first, second = c, b.gep(terms, [start], source_etype=I64), parts
                 if self.scattered:
-                    partial = self.fill_parts(parts, runs, v, count)
+                    partial = self.fill_parts(parts, runs, lines, v, count)
                     with b.if_then(packs):
                         b.call(self.pack_scattered, [scratch, y, count, parts, depth, first])
                         with self.loop(count) as t:
@@ -162,45 +178,65 @@ class Outer(Tile):
         with self.pieces(self.cut(k, most)) as (step, start, depth):
             yield start, depth, self.b.or_(adds, self.b.icmp_signed(">", step, I64(0)))
 
-    def spans(self, runs: Runs) -> Value:
-        """Whether vectors hold columns of two runs, where these are no multiples of vectors."""
-        b, lanes = self.b, I64(self.lanes)
+    def lines(self, runs: Runs, k: Value) -> Lines:
+        """What vectors go across: a run; all runs; or those of a picture, whose rows are close, and
+        the few columns between them, which are multiplied in vain."""
+        b, lanes, zero = self.b, I64(self.lanes), I64(0)
         long = b.icmp_signed(">=", runs.length, lanes)
         half = b.icmp_signed("==", b.mul(runs.length, I64(2)), lanes)
-        return b.and_(I1(self.masks), b.or_(long, half))
+        spans = b.and_(I1(self.masks), b.or_(long, half))
+        between = b.sub(runs.pitch, runs.length)
+        close = b.icmp_signed("<=", b.mul(between, I64(BETWEEN_PART)), runs.length)
+        close = b.and_(close, b.icmp_signed(">=", between, zero))
+        even = b.icmp_signed("==", b.urem(runs.length, lanes), zero)
+        deep = b.icmp_signed(">=", k, I64(DIRECT_TERMS))
+        direct = b.and_(b.and_(I1(self.scattered), spans), b.and_(long, deep))
+        direct = b.and_(direct, b.or_(even, close))
+        joins = b.and_(direct, b.not_(even))
+        all_ = b.select(spans, runs.count, I64(1))
+        group, between = b.select(joins, runs.group, all_), b.select(joins, between, zero)
+        pitch = b.add(runs.length, between)
+        vectors = self.quotient(b.sub(b.mul(group, pitch), between), lanes)
+        return Lines(group, pitch, vectors, direct)
 
-    def fill_parts(self, parts: Value, runs: Runs, first: Value, count: Value) -> Value:
+    def fill_parts(
+        self, parts: Value, runs: Runs, lines: Lines, first: Value, count: Value
+    ) -> Value:
         """The parts of `count` vectors from number `first` on; whether one is not of one piece."""
-        b, lanes, one = self.b, I64(self.lanes), I64(1)
-        each, spans = self.quotient(runs.length, lanes), self.spans(runs)
-        alone = b.mul(b.udiv(first, each), runs.length), b.mul(b.urem(first, each), lanes)
-        begin = b.select(spans, b.mul(first, lanes), b.add(*alone))
-        starts = I1(0), b.udiv(begin, runs.length), b.urem(begin, runs.length)
+        b, lanes, one, zero = self.b, I64(self.lanes), I64(1), I64(0)
+        group = b.udiv(first, lines.vectors)
+        begin = b.mul(b.urem(first, lines.vectors), lanes)
+        run = b.add(b.mul(group, lines.group), b.udiv(begin, lines.pitch))
+        end = b.mul(b.add(group, one), lines.group)
+        starts = I1(0), run, b.urem(begin, lines.pitch), end
         before = b.block
         with self.loop(count) as t:
             body = b.block
             b.position_at_start(t.parent)
-            now = partial, run, start = b.phi(I1), b.phi(I64), b.phi(I64)
+            now = partial, run, start, end = b.phi(I1), b.phi(I64), b.phi(I64), b.phi(I64)
             b.position_at_end(body)
-            split = self.smaller(lanes, b.sub(runs.length, start))
-            after = b.add(run, one)
-            more = b.and_(spans, b.icmp_signed("<", after, runs.count))
-            left = b.select(more, b.sub(lanes, split), I64(0))
-            live = b.add(split, self.smaller(left, runs.length))
+            after, left = b.add(run, one), b.sub(runs.length, start)
+            more = b.icmp_signed("<", after, end)
+            split = self.smaller(lanes, b.select(b.icmp_signed("<", left, zero), zero, left))
+            resume = b.select(more, self.smaller(lanes, b.sub(lines.pitch, start)), lanes)
+            reached = self.smaller(lanes, b.add(resume, runs.length))
+            live = b.select(more, reached, split)
             nearest = b.select(more, after, run)
             place = self.parts(parts, t)
             begins = [b.add(self.offset(x, run), start) for x in (runs.b, runs.c)]
-            nexts = [b.sub(self.offset(x, nearest), split) for x in (runs.b, runs.c)]
-            for i, part in enumerate((*begins, *nexts, split, live)):
+            nexts = [b.sub(self.offset(x, nearest), resume) for x in (runs.b, runs.c)]
+            for i, part in enumerate((*begins, *nexts, split, resume, live)):
                 b.store(part, b.gep(place, [I64(i)], source_etype=I64))
-            further = b.add(start, live)
+            further = b.add(start, lanes)
+            ends = b.and_(b.not_(more), b.icmp_signed(">=", further, runs.length))
             following = (
-                b.or_(partial, b.icmp_signed("<", split, lanes)),
-                b.add(run, b.udiv(further, runs.length)),
-                b.urem(further, runs.length),
+                b.or_(partial, b.icmp_signed("<", b.select(lines.direct, live, split), lanes)),
+                b.select(ends, end, b.add(run, b.udiv(further, lines.pitch))),
+                b.select(ends, zero, b.urem(further, lines.pitch)),
+                b.select(ends, b.add(end, lines.group), end),
             )
-            for phi, begin, then in zip(now, starts, following, strict=True):
-                phi.add_incoming(begin, before)
+            for phi, from_, then in zip(now, starts, following, strict=True):
+                phi.add_incoming(from_, before)
                 phi.add_incoming(then, b.block)
         return partial
 

@@ -7,8 +7,8 @@ from llvmlite import ir
 from .vectors import I64, PTR, TALLEST, Code, Value
 
 # Of a vector of columns: where it begins in B and in C; where it would begin for the lanes that
-# belong to the next run; how many lanes belong to the first, and how many to either.
-PARTS = 6
+# belong to the next run; how many lanes are the first's, and from which to which are the next's.
+PARTS = 7
 
 
 class Piece(NamedTuple):
@@ -46,11 +46,11 @@ class Packing(Code):
 
     def pieces_of(self, columns: Value, number: Value) -> list[Piece]:
         """A vector of columns that are those of two runs."""
-        b0, c0, b1, c1, split, live = self.column(columns, number)
+        b0, c0, b1, c1, split, resume, live = self.column(columns, number)
         first = Piece(b0, c0, split, self.mask(split))
         if not self.masks:
             return [first]
-        others = self.b.and_(self.mask(live), self.b.not_(first.mask))
+        others = self.b.and_(self.mask(live), self.b.not_(self.mask(resume)))
         return [first, Piece(b1, c1, None, others)]
 
     def gathered(self, start: Value, side: str, pieces: list[Piece], all_lanes: bool) -> Value:
