@@ -30,6 +30,7 @@ HEAVY_ROW, HEAVY_ROWS = 1 << 22, 8  # ... but of rows with so many operations, s
 TRIED = 4  # classes of axes that might be the batch
 
 Axis = tuple[int, int]  # a value, and one of its axes
+Operand = tuple[int, int | None]  # a value, and the axis of it that is taken in rows, if one is
 Group = tuple[int, Axis | None, int]  # level, class, and the instruction if it is by itself
 
 
@@ -177,13 +178,13 @@ class Streaming:
                 score[cls] = score.get(cls, 0.0) + work * part
         ranked = sorted(score, key=lambda cls: -score[cls])
         tried = [cls for cls in ranked[:TRIED] if score[cls] > score[ranked[0]] / 2]
-        found: list[tuple[int, int, int, int, list[Choice], list[int]]] = []
+        found: list[tuple[int, int, int, int, int, list[Choice], list[int]]] = []
         for main in tried or (None,):
             choices = self._choose(score, main)
             levels = self._levels(choices)
             rows = 0 if main is None else self.rows[main]
             found.append((*traffic(self, choices, levels), -rows, len(found), choices, levels))
-        *_, choices, levels = min(found, key=lambda one: one[:4])
+        *_, choices, levels = min(found, key=lambda one: one[:5])
         return choices, levels
 
     def _choose(self, score: dict[Axis, float], main: Axis | None) -> list[Choice]:
@@ -228,14 +229,16 @@ class Streaming:
 
     def _sources(self, user: int, choices: list[Choice]) -> Iterator[tuple[int, bool]]:
         """The instructions whose results `user` needs, and whether it may run in their phase."""
-        for value, axis in self.reached(user, choices[user].flow):
+        inputs = self.program.instructions[user].inputs
+        flow = choices[user].flow
+        ins = flow.ins if flow else (None,) * len(inputs)
+        for value, axis in self.reached(zip(inputs, ins, strict=True)):
             if (position := value - self.base) >= 0:
                 yield position, self._joins(choices, position, user, axis)
 
-    def reached(self, position: int, flow: Flow | None) -> Iterator[tuple[int, int | None]]:
-        """The values that an instruction reads, seen through what is free, and along which axis."""
-        inputs = self.program.instructions[position].inputs
-        stack = list(zip(inputs, flow.ins if flow else (None,) * len(inputs), strict=True))
+    def reached(self, operands: Iterable[Operand]) -> Iterator[Operand]:
+        """What is read when these are, seen through what is free, and along which axes."""
+        stack = list(operands)
         seen = set(stack)
         while stack:
             value, axis = stack.pop()

@@ -27,7 +27,7 @@ NEAR_DEPTH = 128  # so many rows of a panel of B, unpacked, stay in the first ca
 SCATTERED_DEPTH = 1024  # ... or so many of windows, whose elements are those of several rows
 # Vectors in one piece are read where they lie if there are so many terms. So are those over runs no
 # more than a part of their length apart: what is between is multiplied, too.
-DIRECT_TERMS, BETWEEN_PART = 64, 15
+DIRECT_TERMS, JOINED_PART = 64, 15
 
 
 class Runs(NamedTuple):
@@ -185,19 +185,25 @@ class Outer(Tile):
         long = b.icmp_signed(">=", runs.length, lanes)
         half = b.icmp_signed("==", b.mul(runs.length, I64(2)), lanes)
         spans = b.and_(I1(self.masks), b.or_(long, half))
-        between = b.sub(runs.pitch, runs.length)
-        close = b.icmp_signed("<=", b.mul(between, I64(BETWEEN_PART)), runs.length)
-        close = b.and_(close, b.icmp_signed(">=", between, zero))
-        even = b.icmp_signed("==", b.urem(runs.length, lanes), zero)
+
+        def vectors_of(group: Value, pitch: Value) -> Value:
+            columns = b.add(b.mul(b.sub(group, I64(1)), pitch), runs.length)
+            return self.quotient(columns, lanes)
+
+        group = b.select(spans, runs.count, I64(1))
+        apart = b.mul(vectors_of(group, runs.length), b.udiv(runs.count, group))
+        together = b.mul(vectors_of(runs.group, runs.pitch), b.udiv(runs.count, runs.group))
+        fewest = b.add(apart, b.udiv(apart, I64(JOINED_PART)))
         deep = b.icmp_signed(">=", k, I64(DIRECT_TERMS))
-        direct = b.and_(b.and_(I1(self.scattered), spans), b.and_(long, deep))
-        direct = b.and_(direct, b.or_(even, close))
-        joins = b.and_(direct, b.not_(even))
-        all_ = b.select(spans, runs.count, I64(1))
-        group, between = b.select(joins, runs.group, all_), b.select(joins, between, zero)
-        pitch = b.add(runs.length, between)
-        vectors = self.quotient(b.sub(b.mul(group, pitch), between), lanes)
-        return Lines(group, pitch, vectors, direct)
+        may = b.and_(I1(self.scattered and self.masks), deep)
+        even = b.icmp_signed("==", b.urem(runs.length, lanes), zero)
+        close = b.icmp_signed("<=", together, fewest)
+        least = b.select(b.icmp_signed("<", runs.length, lanes), lanes, runs.length)
+        close = b.and_(close, b.icmp_signed(">=", runs.pitch, least))
+        joins = b.and_(b.and_(may, b.not_(even)), close)
+        group = b.select(joins, runs.group, group)
+        pitch = b.select(joins, runs.pitch, runs.length)
+        return Lines(group, pitch, vectors_of(group, pitch), b.or_(joins, b.and_(may, even)))
 
     def fill_parts(
         self, parts: Value, runs: Runs, lines: Lines, first: Value, count: Value
