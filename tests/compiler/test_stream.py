@@ -131,6 +131,11 @@ def test_of_equal_classes_the_one_with_the_least_beside_its_rows_is_taken() -> N
     assert moving(phase) == (True, False, True)  # of the images, not of the filters
     (phase, *_) = phases(al.conv, (8, 64, 56, 56), (64, 64, 3, 3))
     assert phase.rows == 8  # images, which are read once: lines of them share others
+    (phase, *_) = phases(al.conv, (1, 8, 56, 56), (16, 8, 3, 3))
+    (product,) = fuse(phase).statements
+    assert phase.rows == 54
+    assert isinstance(product, Contract)
+    assert [d.rows for d in product.columns] == [True]  # one product of all lines of a chunk
 
 
 @pytest.mark.parametrize(

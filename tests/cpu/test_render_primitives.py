@@ -451,6 +451,22 @@ def test_convolutions_and_both_their_gradients(
     check(all_three, image, kernel, weight, tolerance=10)
 
 
+@pytest.mark.parametrize(
+    ("batch", "channels", "size", "filters"),
+    # Rows are lines, lines, filters, filters, lines of several images, images.
+    [(1, 8, 56, 16), (1, 9, 35, 5), (1, 16, 20, 128), (1, 8, 18, 40), (3, 8, 37, 16),
+     (8, 64, 36, 64)],
+)  # fmt: skip
+def test_convolutions_of_few_images(batch: int, channels: int, size: int, filters: int) -> None:
+    def conv(x: Node, w: Node) -> Node:
+        view = make.windows(x, (2, 3), (3, 3), (1, 1), (1, 1))
+        made = make.dot_general(w, view, (1, 2, 3), (1, 4, 5), (), ())
+        return make.permute(made, (1, 0, 2, 3))
+
+    image = numbers((batch, channels, size, size))
+    check(conv, image, numbers((filters, channels, 3, 3), seed=1), tolerance=10)
+
+
 def test_sums_of_what_cancels_keep_its_nan() -> None:
     x = np.full(100, 3e38, np.float32)
     check(lambda x: make.sum(make.sub(make.mul(x, x), make.mul(x, x)), (0,)), x)

@@ -56,6 +56,8 @@ def _runs_of_columns(plain: Contract, groups: Groups) -> Contract | None:
     *_, n, k = groups
     runs, columns, outer = _apart(n, lambda dim: dim.rhs == 1 and dim.out == 1)
     _, terms, adding = _apart(k, lambda dim: False)
+    if not columns and _are_lines(runs, outer):
+        columns, outer = outer, columns
     if not terms or not _even(terms, "lhs") or not _worthwhile(runs, columns, terms):
         return None
     found = replace(plain, runs="columns", n=runs[0], k=terms[-1])
@@ -94,6 +96,12 @@ def _apart(
     others = [dim for i, dim in enumerate(dims) if i not in chosen]
     still, moving = ([dim for dim in others if dim.rows is rows] for rows in (False, True))
     return [dims[i] for i in chosen], still, moving
+
+
+def _are_lines(run: list[Dim], outer: list[Dim]) -> bool:
+    """Whether rows are lines of one picture, near enough to each other to be multiplied at once."""
+    near = [line.size == 1 and x.size <= line.rhs < 2 * x.size for x in run for line in outer]
+    return near == [True]
 
 
 def _even(dims: list[Dim], side: str) -> bool:

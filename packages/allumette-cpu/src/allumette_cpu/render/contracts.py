@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import reduce
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -70,13 +71,14 @@ class _Writer:
         terms = (*self.product.terms, k)
         count = prod(dim.size for dim in terms)
         nearest = (Dim(1, 0, 0, 0), *runs)[-1]
+        number = reduce(self.emit.mul_by, map(self._size, runs), constant(1))
         self._call(
             "gemm_columns",
             [
                 self._size(m), constant(count), lhs, self._step(m, "lhs"), self._step(k, "lhs"),
-                rhs, self._table(terms, "rhs"), constant(prod(dim.size for dim in runs)),
-                self._size(n), self._table(runs, "rhs"), self._table(runs, "out"),
-                self._step(nearest, "rhs"), constant(nearest.size),
+                rhs, self._table(terms, "rhs"), number, self._size(n),
+                self._table(runs, "rhs"), self._table(runs, "out"),
+                self._step(nearest, "rhs"), self._size(nearest),
                 *self._out(out, m), self.frame.gemm_memory(),
             ],
         )  # fmt: skip
@@ -104,17 +106,19 @@ class _Writer:
         self.emit.builder.call(self.emit.pointer(("fn", name), kind), arguments)
 
     def _table(self, dims: Sequence[Dim], side: str) -> Value:
-        """Where the elements of one side are along `dims`, the last the fastest."""
+        """Where the elements of one side are along `dims`, the last the fastest; along rows, for
+        a whole chunk of them."""
         steps = [self._step(dim, side) for dim in dims]
         key = tuple((dim.size, str(step)) for dim, step in zip(dims, steps, strict=True))
         if key not in self.frame.tables:
-            room = self.emit.slot(I64, prod(dim.size for dim in dims))
+            sizes = [dim.size * (self.frame.sizes.rows.chunk if dim.rows else 1) for dim in dims]
+            room = self.emit.slot(I64, prod(sizes))
             table = self.emit.setup.bitcast(room, POINTER)
             with self.emit.once(), ExitStack() as stack:
                 place, offset = constant(0), constant(0)
-                for dim, step in zip(dims, steps, strict=True):
-                    index = stack.enter_context(self.emit.loop(constant(dim.size)))
-                    place = self.emit.add(self.emit.mul(place, dim.size), index)
+                for size, step in zip(sizes, steps, strict=True):
+                    index = stack.enter_context(self.emit.loop(constant(size)))
+                    place = self.emit.add(self.emit.mul(place, size), index)
                     offset = self.emit.add(offset, self.emit.mul_by(index, step))
                 self.emit.store(offset, self.emit.at(table, place, I64))
             self.frame.tables[key] = table

@@ -163,8 +163,10 @@ def _least_rows(loop: Loop) -> int:
     least = 2 * LANES if _is_striped(loop) else LANES if loop.phase.by_column else 1
     for s in loop.statements:
         if isinstance(s, Contract):
-            moving = next((d for d in (s.m, s.n, s.k) if d.rows), None)
-            other = prod(d.size for d in (s.m, s.n, s.k) if d is not moving)
+            along = [s.n for d in s.columns if d.rows] + [d for d in (s.m, s.n, s.k) if d.rows]
+            moving = next(iter(along), None)
+            sizes = (*s.columns, *s.terms, s.m, s.n, s.k)
+            other = prod(d.size for d in sizes if d is not moving)
             if moving and other > SMALL_MATRIX:
                 few, many = PRODUCT_ROWS
                 rows = min(many, max(few, many * other // HUGE_MATRIX))
