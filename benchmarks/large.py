@@ -18,7 +18,7 @@ ITERATIONS = 6
 
 
 def child(rows: int) -> None:
-    found = mlp_jobs.measure("allumette-par", rows, ITERATIONS)
+    found = mlp_jobs.measure("par", rows, ITERATIONS)
     scale = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
     print(json.dumps(found | {"peak": peak}))

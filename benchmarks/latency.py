@@ -27,7 +27,7 @@ print(time.perf_counter() - start)
 STEP = """
 import sys; sys.path.insert(0, {here!r})
 import mlp_jobs
-step, read = mlp_jobs.JOBS["allumette-par"](*mlp_jobs.data(1000))
+step, read = mlp_jobs.JOBS["par"](*mlp_jobs.data(1000))
 start = time.perf_counter()
 read(step())
 print(time.perf_counter() - start)

@@ -7,14 +7,15 @@ one iteration and returns its loss, and `read`, which waits for a loss and makes
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
+from side_by_side import Job
 
 HIDDEN, RATE = 50, 0.1
-Job = tuple[Callable[[], Any], Callable[[Any], float]]
+Step = tuple[Callable[[], Any], Callable[[Any], float]]
 Arrays = list[Any]
 
 
@@ -29,7 +30,7 @@ def data(rows: int) -> tuple[Any, Any, Arrays, Arrays]:
     return x, y, w, b
 
 
-def numpy_job(x: Any, y: Any, w: Arrays, b: Arrays) -> Job:
+def numpy_job(x: Any, y: Any, w: Arrays, b: Arrays) -> Step:
     def step() -> Any:
         a1 = x @ w[0] + b[0]
         h1 = np.maximum(a1, 0)
@@ -48,7 +49,7 @@ def numpy_job(x: Any, y: Any, w: Arrays, b: Arrays) -> Job:
     return step, float
 
 
-def torch_job(x: Any, y: Any, w: Arrays, b: Arrays, compiled: bool = False) -> Job:
+def torch_job(x: Any, y: Any, w: Arrays, b: Arrays, compiled: bool = False) -> Step:
     import torch
 
     parameters = [torch.tensor(p, requires_grad=True) for p in w + b]
@@ -73,7 +74,7 @@ def torch_job(x: Any, y: Any, w: Arrays, b: Arrays, compiled: bool = False) -> J
     return step, lambda loss: float(loss.item())
 
 
-def jax_job(x: Any, y: Any, w: Arrays, b: Arrays) -> Job:
+def jax_job(x: Any, y: Any, w: Arrays, b: Arrays) -> Step:
     import jax
     import jax.numpy as jnp
 
@@ -100,7 +101,7 @@ def jax_job(x: Any, y: Any, w: Arrays, b: Arrays) -> Job:
     return step, float
 
 
-def allumette_job(x: Any, y: Any, w: Arrays, b: Arrays, device: str = "par") -> Job:
+def allumette_job(x: Any, y: Any, w: Arrays, b: Arrays, device: str = "par") -> Step:
     import allumette_core as al
 
     def forward(parameters: Arrays, x: Any, y: Any) -> Any:
@@ -126,15 +127,27 @@ def allumette_job(x: Any, y: Any, w: Arrays, b: Arrays, device: str = "par") -> 
     return step, float
 
 
-JOBS: dict[str, Callable[..., Job]] = {
+JOBS: dict[str, Callable[..., Step]] = {
     "numpy": numpy_job,
     "torch": torch_job,
     "torch-compile": partial(torch_job, compiled=True),
     "jax": jax_job,
-    "allumette-seq": partial(allumette_job, device="seq"),
-    "allumette-par": partial(allumette_job, device="par"),
-    "allumette-gpu": partial(allumette_job, device="gpu"),
+    **{device: partial(allumette_job, device=device) for device in ("seq", "par", "gpu")},
 }
+
+
+def jobs(library: str, *sizes: str) -> Iterator[Job]:
+    """An iteration on so many rows each, after four."""
+    for rows in map(int, sizes):
+        step, read = JOBS[library](*data(rows))
+        losses = [read(step()) for _ in range(4)]
+
+        def run(number: int, step: Any = step, read: Any = read) -> None:
+            for _ in range(number):
+                loss = step()
+            read(loss)
+
+        yield Job(f"{rows:,}", run, losses[-1])
 
 
 def measure(name: str, rows: int, iterations: int) -> dict[str, float]:

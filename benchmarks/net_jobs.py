@@ -1,7 +1,5 @@
 """Training steps of two networks on each library: what `nets_table.py` runs.
 
-    python net_jobs.py LIBRARY lenet|transformer STEPS
-
 LeNet-5 (relu, max pooling) on a batch of 128 images of 28 x 28, with Adam; and a decoder of
 characters, 4 layers of width 128 and 4 heads, on 32 windows of 64 characters, with AdamW. All is
 float32; data and first weights are the same everywhere. Each network is a function of a namespace
@@ -9,15 +7,12 @@ of a dozen operations, which is all that differs between libraries; optimizers a
 there, and otherwise written out.
 """
 
-import json
-import statistics
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from side_by_side import Job
 
 LAYERS, WIDTH, HEADS, WINDOW, WINDOWS, CHARACTERS = 4, 128, 4, 64, 32, 65
 RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8
@@ -223,26 +218,19 @@ LIBRARIES: dict[str, Callable[[Network], Callable[[], Any]]] = {
     "torch": torch_step,
     "torch-compile": partial(torch_step, compiled=True),
     "jax": jax_step,
-    "allumette-seq": partial(allumette_step, device="seq"),
-    "allumette-par": allumette_step,
+    **{device: partial(allumette_step, device=device) for device in ("seq", "par")},
 }
 
 
-def measure(library: str, name: str, steps: int) -> dict[str, float]:
-    """Seconds of the first step, the median of a step after a few, and the loss of the fourth:
-    later ones part, since rounding decides which side of a kink a number falls on."""
-    start = time.perf_counter()
-    step = LIBRARIES[library](NETWORKS[name]())
-    loss = float(step())
-    first, times = time.perf_counter() - start, []
-    for _ in range(3):
-        loss = float(step())
-    for _ in range(steps):
-        start = time.perf_counter()
-        float(step())
-        times.append(time.perf_counter() - start)
-    return {"seconds": statistics.median(times), "first": first, "loss": loss}
+def jobs(library: str, *names: str) -> Iterator[Job]:
+    """A step of each network, its loss read, after four: later losses part, since rounding decides
+    which side of a kink a number falls on."""
+    for name in names:
+        step = LIBRARIES[library](NETWORKS[name]())
+        losses = [float(step()) for _ in range(4)]
 
+        def run(number: int, step: Callable[[], Any] = step) -> None:
+            for _ in range(number):
+                float(step())
 
-if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
+        yield Job(name, run, losses[-1])

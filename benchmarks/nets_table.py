@@ -6,24 +6,19 @@
 is in `side_by_side.py`, what they run in `net_jobs.py`.
 """
 
-from pathlib import Path
-
 import side_by_side
 
 PEERS = ("torch", "torch-compile", "jax")
-JOBS = Path(__file__).with_name("net_jobs.py")
-STEPS = {"lenet": 60, "transformer": 12}
+NETWORKS = ("lenet", "transformer")
 
 
 def main() -> None:
     """Print the table."""
     parser = side_by_side.options(__doc__, 300)
-    parser.add_argument("--networks", nargs="+", default=list(STEPS), choices=list(STEPS))
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
     given = parser.parse_args()
-    print(side_by_side.heading("a step", "network", PEERS))
-    for name in given.networks:
-        arguments = [name, str(STEPS[name])]
-        print(side_by_side.row(name, JOBS, arguments, PEERS, given), flush=True)
+    print("Milliseconds a step.\n")
+    side_by_side.print_table("net_jobs", "network", PEERS, given.networks, given)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,14 @@
-"""The operations of the table on each library; prints seconds a call, a JSON line an operation.
+"""Single operations on each library: what `operations_table.py` runs.
 
-    python operation_jobs.py LIBRARY [SUBSTRING]
-
-LIBRARY is torch, torch-compile, jax, or a device of allumette. Inputs are the same float32 arrays.
+A library is torch, torch-compile, jax, or a device of ours. Inputs are the same float32 arrays.
 """
 
-import json
-import statistics
-import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
+from side_by_side import Job
 
 Namespace = Any  # al, torch or jax.numpy: they share most names
 Operation = tuple[str, list[Any], Callable[..., Any]]
@@ -141,37 +136,16 @@ def library(name: str) -> tuple[Namespace, Callable[..., Any], Callable[[Any], A
     return al, al.jit, lambda x: al.tensor(x, device=name), lambda out: None
 
 
-def seconds(call: Callable[[], Any]) -> float:
-    """Of one call: the median of a tenth of a second of calls, at least seven."""
-    start = time.perf_counter()
-    call()
-    number = max(1, min(1000, int(0.002 / max(time.perf_counter() - start, 1e-7))))
-    times = []
-    while len(times) < 7 or sum(times) < 0.1:
-        start = time.perf_counter()
-        for _ in range(number):
-            call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) / number
+def jobs(name: str, wanted: str = "") -> Iterator[Job]:
+    """A call of every operation whose name contains `wanted`."""
+    xp, jit, give, wait = library(name)
+    for title, arrays, function in operations(xp):
+        if wanted in title:
+            call = partial(jit(function), *(give(x) for x in arrays))
 
+            def run(number: int, call: Callable[[], Any] = call) -> None:
+                for _ in range(number):
+                    wait(call())
 
-def main() -> None:
-    """Measure every operation whose name contains the substring."""
-    xp, jit, give, wait = library(sys.argv[1])
-    wanted = sys.argv[2] if len(sys.argv) > 2 else ""
-    for name, arrays, function in operations(xp):
-        if wanted not in name:
-            continue
-        call = partial(once, jit(function), [give(x) for x in arrays], wait)
-        call()
-        call()
-        print(json.dumps([name, seconds(call)]), flush=True)
-
-
-def once(run: Callable[..., Any], arguments: list[Any], wait: Callable[[Any], Any]) -> None:
-    """One call, to its end."""
-    wait(run(*arguments))
-
-
-if __name__ == "__main__":
-    main()
+            run(2)
+            yield Job(title, run)

@@ -7,17 +7,9 @@
 is in `side_by_side.py`, what they run in `mlp_jobs.py`.
 """
 
-from pathlib import Path
-
 import side_by_side
 
 PEERS = ("numpy", "torch", "torch-compile", "jax")
-JOBS = Path(__file__).with_name("mlp_jobs.py")
-
-
-def iterations(rows: int) -> int:
-    """So many that a figure takes about a second."""
-    return max(5, min(500, 2_000_000 // rows))
 
 
 def main() -> None:
@@ -26,10 +18,8 @@ def main() -> None:
     sizes = [100, 1000, 10_000, 100_000, 1_000_000]
     parser.add_argument("--rows", type=int, nargs="+", default=sizes)
     given = parser.parse_args()
-    print(side_by_side.heading("an iteration", "rows", PEERS))
-    for rows in given.rows:
-        arguments = [str(rows), str(iterations(rows))]
-        print(side_by_side.row(f"{rows:,}", JOBS, arguments, PEERS, given), flush=True)
+    print("Milliseconds an iteration.\n")
+    side_by_side.print_table("mlp_jobs", "rows", PEERS, [str(n) for n in given.rows], given)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,130 @@
-"""One job on several libraries: a process each, rounds interleaved, medians; a line of a table.
+"""Jobs on several libraries, in turns: a process each, asked one after the other; medians.
 
-What else the machine does hits all alike that way. A library that is not installed is left out.
+What else the machine does comes in phases of seconds to minutes. So all libraries have a job ready
+at the same time, and take short turns at it, in one order and then in the other: a phase hits all
+alike, or is a few of the turns. A library that is not installed is left out.
+
+A module of jobs has `jobs(library, *arguments)`, which prepares one `Job` after the other, the same
+for every library. This module runs it in a process of its own: see `serve`.
 """
 
 import argparse
+import importlib
 import json
+import os
 import statistics
 import subprocess
 import sys
-from pathlib import Path
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
-OURS = ("allumette-seq", "allumette-par")
+DEVICES = ("seq", "par", "gpu")  # ours, which this interpreter runs
+SAMPLE = 2e-3  # seconds: shorter runs are timed together
+Figures = dict[str, float]  # of each library
+
+
+class Job(NamedTuple):
+    """What is timed."""
+
+    name: str
+    run: Callable[[int], object]
+    """Does it so many times over, to the end."""
+    loss: float = 0.0
+
+
+class Compared(NamedTuple):
+    """A job on all libraries."""
+
+    name: str
+    seconds: Figures
+    losses: Figures
+
+
+# ---- the process of a library --------------------------------------------------------------------
+
+
+def serve(jobs: Iterator[Job]) -> None:
+    """Answer lines of standard input, in lines of JSON: `next` prepares the next job, a number has
+    the last one run for so many seconds, and the median second a run is the answer."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever else is printed is no answer
+    job: Job | None = None
+    for line in sys.stdin:
+        answer: Any
+        if line.strip() == "next":
+            job = next(jobs, None)
+            answer = None if job is None else {"name": job.name, "loss": job.loss}
+        else:
+            assert job is not None
+            answer = turn(job.run, float(line))
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def turn(run: Callable[[int], object], seconds: float) -> float:
+    """The median second of a run, of those of so many seconds after some to warm up."""
+    warm = time.perf_counter() + seconds / 4
+    number = max(1, int(SAMPLE / max(timed(run, 1), 1e-7)))
+    samples: list[float] = []
+    while time.perf_counter() < warm:
+        run(number)
+    while not samples or sum(samples) < seconds:
+        samples.append(timed(run, number))
+    return statistics.median(samples) / number
+
+
+def timed(run: Callable[[int], object], number: int) -> float:
+    start = time.perf_counter()
+    run(number)
+    return time.perf_counter() - start
+
+
+# ---- the table ---------------------------------------------------------------------------------
+
+
+class Library:
+    """A process with the jobs of one library, until there is no answer."""
+
+    def __init__(self, name: str, python: str, jobs: str, arguments: Sequence[str], limit: float):
+        self.name, self.limit = name, limit
+        self.process = subprocess.Popen(
+            [python, __file__, jobs, name, *arguments],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self.errors: list[str] = []
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.errors.append(line.strip())
+
+    def ask(self, line: str) -> None:
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(f"{line}\n")
+            self.process.stdin.flush()
+        except OSError:  # it is gone, which `answer` tells
+            pass
+
+    def answer(self) -> Any:
+        """None if there are no more jobs, or there was an error, or it took too long."""
+        assert self.process.stdout is not None
+        timer = threading.Timer(self.limit, self.process.kill)
+        timer.start()
+        line = self.process.stdout.readline()
+        timer.cancel()
+        if line:
+            return json.loads(line)
+        code = self.process.wait()
+        why = (self.errors or [f"exit status {code}"])[-1][:100]
+        print(f"{self.name}: {why} (within {self.limit:g} s)", file=sys.stderr)
+        return None
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
 
 
 def options(description: str | None, limit: float) -> argparse.ArgumentParser:
@@ -18,59 +132,72 @@ def options(description: str | None, limit: float) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--limit", type=float, default=limit, help="seconds for a measurement")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each library")
+    parser.add_argument("--turn", type=float, default=0.3, help="seconds of a turn")
+    parser.add_argument("--limit", type=float, default=limit, help="seconds for an answer")
     parser.add_argument("--peers-python", default=sys.executable, help="runs the other libraries")
     return parser
 
 
-def heading(unit: str, first: str, peers: tuple[str, ...]) -> str:
-    """The first lines of a table."""
-    names = [first, *peers, *OURS, "best peer / ours", "spread of losses"]
-    lines = (f"Milliseconds {unit}.", "", _line(names), _line(["---"] * len(names)))
-    return "\n".join(lines)
-
-
-def row(
-    name: str, jobs: Path, arguments: list[str], peers: tuple[str, ...], given: argparse.Namespace
-) -> str:
-    """`jobs LIBRARY *arguments` of all libraries, as a line of the table."""
-    found: dict[str, list[dict[str, float]]] = {library: [] for library in (*peers, *OURS)}
-    missing: dict[str, str] = {}
-    for _ in range(given.rounds):
-        for library in [name for name in found if name not in missing]:
-            python = sys.executable if library in OURS else given.peers_python
-            got = _measured([python, str(jobs), library, *arguments], given.limit)
-            if isinstance(got, str):
-                missing[library] = got
-            else:
-                found[library].append(got)
-    for library, why in missing.items():
-        print(f"{library}, {name}: {why}", file=sys.stderr)
-    medians = {
-        library: statistics.median(one["seconds"] for one in results) * 1e3
-        for library, results in found.items()
-        if results
-    }
-    best = min((medians[n] for n in OURS if n in medians), default=float("nan"))
-    least = min((medians[n] for n in peers if n in medians), default=None)
-    losses = [one["loss"] for results in found.values() for one in results]
-    spread = max(losses, default=0.0) - min(losses, default=0.0)
-    cells = [f"{medians[n]:.3g}" if n in medians else "" for n in found]
-    return _line([name, *cells, "" if least is None else f"{least / best:.2f}", f"{spread:.0e}"])
-
-
-def _measured(command: list[str], limit: float) -> dict[str, float] | str:
-    """One measurement, or why there is none."""
+def compare(
+    jobs: str, libraries: Sequence[str], arguments: Sequence[str], given: argparse.Namespace
+) -> Iterator[Compared]:
+    """All jobs of a module on each library."""
+    team = [
+        Library(
+            n, sys.executable if n in DEVICES else given.peers_python, jobs, arguments, given.limit
+        )
+        for n in libraries
+    ]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit)
-    except subprocess.TimeoutExpired:
-        return f"took more than {limit:g} s"
-    if done.returncode:
-        return (done.stderr.strip().splitlines() or ["no output"])[-1][:100]
-    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+        while True:
+            for library in team:
+                library.ask("next")
+            ready = {library: library.answer() for library in team}
+            team = [library for library in team if ready[library]]
+            if not team:
+                return
+            seconds: dict[str, list[float]] = {library.name: [] for library in team}
+            for number in range(given.rounds):
+                for library in team[:: -1 if number % 2 else 1]:
+                    library.ask(str(given.turn))
+                    if (answer := library.answer()) is not None:
+                        seconds[library.name].append(answer)
+            medians = {name: statistics.median(found) for name, found in seconds.items() if found}
+            losses = {library.name: ready[library]["loss"] for library in team}
+            yield Compared(ready[team[0]]["name"], medians, losses)
+    finally:
+        for library in team:
+            library.end()
 
 
-def _line(cells: list[str]) -> str:
+def ratio(seconds: Figures) -> float:
+    """The best of the others by the best of ours; 0 if one of these is missing."""
+    ours, others = (
+        [x for n, x in seconds.items() if (n in DEVICES) is mine] for mine in (True, False)
+    )
+    return min(others) / min(ours) if ours and others else 0.0
+
+
+def line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def print_table(
+    jobs: str, first: str, peers: Sequence[str], arguments: Sequence[str], given: Any
+) -> None:
+    """Milliseconds of all jobs, and how far losses are apart."""
+    libraries = (*peers, "seq", "par")
+    print(line([first, *libraries, "best other / ours", "spread of losses"]))
+    print(line(["---"] * (len(libraries) + 3)))
+    for found in compare(jobs, libraries, arguments, given):
+        times = [f"{found.seconds[n] * 1e3:.3g}" if n in found.seconds else "" for n in libraries]
+        spread = max(found.losses.values()) - min(found.losses.values())
+        print(
+            line([found.name, *times, f"{ratio(found.seconds):.2f}", f"{spread:.0e}"]), flush=True
+        )
+
+
+if __name__ == "__main__":
+    module, name, *rest = sys.argv[1:]
+    serve(importlib.import_module(module).jobs(name, *rest))
