@@ -9,7 +9,7 @@ geometric mean. How they are measured is in `side_by_side.py`, what they run in 
 from math import exp, log
 
 import side_by_side
-from side_by_side import DEVICES, line
+from side_by_side import DEVICES, cell, line
 
 PEERS = ("torch", "torch-compile", "jax")
 
@@ -25,10 +25,10 @@ def main() -> None:
     print(line(["---"] * (len(libraries) + 2)))
     ratios = []
     for found in side_by_side.compare("operation_jobs", libraries, [given.only], given):
-        times = [f"{found.seconds[n] * 1e6:.4g}" if n in found.seconds else "" for n in libraries]
+        times = [cell(found.seconds.get(n), ".4g", 1e6) for n in libraries]
         ratios.append(side_by_side.ratio(found.seconds))
-        print(line([found.name, *times, f"{ratios[-1]:.2f}"]), flush=True)
-    known = [ratio for ratio in ratios if ratio]
+        print(line([found.name, *times, cell(ratios[-1], ".2f")]), flush=True)
+    known = [ratio for ratio in ratios if ratio is not None]
     if known:
         mean = exp(sum(map(log, known)) / len(known))
         print(f"\nGeometric mean {mean:.2f}, least {min(known):.2f}.")

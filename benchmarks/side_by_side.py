@@ -1,8 +1,9 @@
 """Jobs on several libraries, in turns: a process each, asked one after the other; medians.
 
-What else the machine does comes in phases of seconds to minutes. So all libraries have a job ready
-at the same time, and take short turns at it, in one order and then in the other: a phase hits all
-alike, or is a few of the turns. A library that is not installed is left out.
+What else the machine does comes in phases of seconds to minutes, and to one core more than to
+another. So all libraries have a job ready at the same time, and take short turns at it, in one
+order and then in the other, from one core and then from the next: a phase hits all alike, or is a
+few of the turns. A library that is not installed is left out.
 
 A module of jobs has `jobs(library, *arguments)`, which prepares one `Job` after the other, the same
 for every library. This module runs it in a process of its own: see `serve`.
@@ -18,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 DEVICES = ("seq", "par", "gpu")  # ours, which this interpreter runs
@@ -51,15 +53,26 @@ def serve(jobs: Iterator[Job]) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever else is printed is no answer
     job: Job | None = None
+    turns = 0
     for line in sys.stdin:
         answer: Any
         if line.strip() == "next":
-            job = next(jobs, None)
+            job, turns = next(jobs, None), 0
             answer = None if job is None else {"name": job.name, "loss": job.loss}
         else:
             assert job is not None
-            answer = turn(job.run, float(line))
+            start_on(turns)
+            answer, turns = turn(job.run, float(line)), turns + 1
         print(json.dumps(answer), file=answers, flush=True)
+
+
+def start_on(number: int) -> None:
+    """Move to one core after the other, where the system lets us: others may use half of one, and
+    who stays there for a whole job seems slow."""
+    if sys.platform == "linux":
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {sorted(cores)[number % len(cores)]})
+        os.sched_setaffinity(0, cores)
 
 
 def turn(run: Callable[[int], object], seconds: float) -> float:
@@ -84,14 +97,17 @@ def timed(run: Callable[[int], object], number: int) -> float:
 
 
 class Library:
-    """A process with the jobs of one library, until there is no answer."""
+    """A process with the jobs of one library, `gone` if it has no more, or failed."""
 
     def __init__(self, name: str, python: str, jobs: str, arguments: Sequence[str], limit: float):
-        self.name, self.limit = name, limit
-        self.process = subprocess.Popen(
-            [python, __file__, jobs, name, *arguments],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        self.name, self.limit, self.gone = name, limit, False
+        try:
+            self.process = subprocess.Popen(
+                [python, __file__, jobs, name, *arguments],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+        except OSError as error:
+            sys.exit(f"cannot run {python}: {error.strerror}")
         self.errors: list[str] = []
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -102,25 +118,25 @@ class Library:
 
     def ask(self, line: str) -> None:
         assert self.process.stdin is not None
-        try:
+        with suppress(OSError):  # if it failed, `answer` tells
             self.process.stdin.write(f"{line}\n")
             self.process.stdin.flush()
-        except OSError:  # it is gone, which `answer` tells
-            pass
 
     def answer(self) -> Any:
-        """None if there are no more jobs, or there was an error, or it took too long."""
+        """None if it is gone, or has failed, or takes too long: then it is gone, too."""
         assert self.process.stdout is not None
         timer = threading.Timer(self.limit, self.process.kill)
         timer.start()
         line = self.process.stdout.readline()
+        late = not timer.is_alive()
         timer.cancel()
-        if line:
-            return json.loads(line)
-        code = self.process.wait()
-        why = (self.errors or [f"exit status {code}"])[-1][:100]
-        print(f"{self.name}: {why} (within {self.limit:g} s)", file=sys.stderr)
-        return None
+        answer = json.loads(line) if line else None
+        self.gone = answer is None
+        if not line:
+            code = self.process.wait()
+            why = (self.errors or [f"exit status {code}"])[-1][:100]
+            print(f"{self.name}: {f'took over {self.limit:g} s' if late else why}", file=sys.stderr)
+        return answer
 
     def end(self) -> None:
         self.process.kill()
@@ -150,33 +166,41 @@ def compare(
         for n in libraries
     ]
     try:
-        while True:
-            for library in team:
-                library.ask("next")
-            ready = {library: library.answer() for library in team}
-            team = [library for library in team if ready[library]]
-            if not team:
-                return
-            seconds: dict[str, list[float]] = {library.name: [] for library in team}
-            for number in range(given.rounds):
-                for library in team[:: -1 if number % 2 else 1]:
-                    library.ask(str(given.turn))
-                    if (answer := library.answer()) is not None:
-                        seconds[library.name].append(answer)
-            medians = {name: statistics.median(found) for name, found in seconds.items() if found}
-            losses = {library.name: ready[library]["loss"] for library in team}
-            yield Compared(ready[team[0]]["name"], medians, losses)
+        while ready := _all(team, "next"):
+            turns = [
+                _all(team[:: -1 if number % 2 else 1], str(given.turn))
+                for number in range(given.rounds)
+            ]
+            names = [name for name in ready if all(name in one for one in turns)]
+            medians = {name: statistics.median(one[name] for one in turns) for name in names}
+            losses = {name: answer["loss"] for name, answer in ready.items()}
+            yield Compared(next(iter(ready.values()))["name"], medians, losses)
     finally:
         for library in team:
             library.end()
 
 
-def ratio(seconds: Figures) -> float:
-    """The best of the others by the best of ours; 0 if one of these is missing."""
+def _all(team: Sequence[Library], line: str) -> dict[str, Any]:
+    """The answers of those that are there, one after the other."""
+    found: dict[str, Any] = {}
+    for library in team:
+        if not library.gone:
+            library.ask(line)
+            if (answer := library.answer()) is not None:
+                found[library.name] = answer
+    return found
+
+
+def ratio(seconds: Figures) -> float | None:
+    """The best of the others by the best of ours; None if one of these is missing."""
     ours, others = (
         [x for n, x in seconds.items() if (n in DEVICES) is mine] for mine in (True, False)
     )
-    return min(others) / min(ours) if ours and others else 0.0
+    return min(others) / min(ours) if ours and others else None
+
+
+def cell(value: float | None, form: str, scale: float = 1) -> str:
+    return "" if value is None else f"{value * scale:{form}}"
 
 
 def line(cells: Sequence[str]) -> str:
@@ -191,11 +215,10 @@ def print_table(
     print(line([first, *libraries, "best other / ours", "spread of losses"]))
     print(line(["---"] * (len(libraries) + 3)))
     for found in compare(jobs, libraries, arguments, given):
-        times = [f"{found.seconds[n] * 1e3:.3g}" if n in found.seconds else "" for n in libraries]
+        times = [cell(found.seconds.get(n), ".3g", 1e3) for n in libraries]
         spread = max(found.losses.values()) - min(found.losses.values())
-        print(
-            line([found.name, *times, f"{ratio(found.seconds):.2f}", f"{spread:.0e}"]), flush=True
-        )
+        cells = [found.name, *times, cell(ratio(found.seconds), ".2f"), f"{spread:.0e}"]
+        print(line(cells), flush=True)
 
 
 if __name__ == "__main__":
