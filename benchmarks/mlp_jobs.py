@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from side_by_side import Job
+from side_by_side import DEVICES, Job
 
 HIDDEN, RATE = 50, 0.1
 Step = tuple[Callable[[], Any], Callable[[Any], float]]
@@ -132,7 +132,7 @@ JOBS: dict[str, Callable[..., Step]] = {
     "torch": torch_job,
     "torch-compile": partial(torch_job, compiled=True),
     "jax": jax_job,
-    **{device: partial(allumette_job, device=device) for device in ("seq", "par", "gpu")},
+    **{device: partial(allumette_job, device=device) for device in DEVICES},
 }
 
 
@@ -142,24 +142,20 @@ def jobs(library: str, *sizes: str) -> Iterator[Job]:
         step, read = JOBS[library](*data(rows))
         losses = [read(step()) for _ in range(4)]
 
-        def run(number: int, step: Any = step, read: Any = read) -> None:
+        def run(number: int, step: Any = step, read: Any = read) -> float:
             for _ in range(number):
                 loss = step()
-            read(loss)
+            return float(read(loss))
 
         yield Job(f"{rows:,}", run, losses[-1])
 
 
 def measure(name: str, rows: int, iterations: int) -> dict[str, float]:
     """Seconds an iteration after four to warm up, and the last loss."""
-    step, read = JOBS[name](*data(rows))
-    for _ in range(4):
-        read(step())
+    job = next(jobs(name, str(rows)))
     start = time.perf_counter()
-    for _ in range(iterations):
-        loss = step()
-    value = read(loss)
-    return {"seconds": (time.perf_counter() - start) / iterations, "loss": value}
+    loss = job.run(iterations)
+    return {"seconds": (time.perf_counter() - start) / iterations, "loss": loss}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from side_by_side import Job
+from side_by_side import DEVICES, Job
 
 LAYERS, WIDTH, HEADS, WINDOW, WINDOWS, CHARACTERS = 4, 128, 4, 64, 32, 65
 RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8
@@ -218,7 +218,7 @@ LIBRARIES: dict[str, Callable[[Network], Callable[[], Any]]] = {
     "torch": torch_step,
     "torch-compile": partial(torch_step, compiled=True),
     "jax": jax_step,
-    **{device: partial(allumette_step, device=device) for device in ("seq", "par")},
+    **{device: partial(allumette_step, device=device) for device in DEVICES},
 }
 
 
@@ -229,8 +229,9 @@ def jobs(library: str, *names: str) -> Iterator[Job]:
         step = LIBRARIES[library](NETWORKS[name]())
         losses = [float(step()) for _ in range(4)]
 
-        def run(number: int, step: Callable[[], Any] = step) -> None:
+        def run(number: int, step: Callable[[], Any] = step) -> float:
             for _ in range(number):
-                float(step())
+                loss = float(step())
+            return loss
 
         yield Job(name, run, losses[-1])

@@ -31,8 +31,8 @@ class Job(NamedTuple):
     """What is timed."""
 
     name: str
-    run: Callable[[int], object]
-    """Does it so many times over, to the end."""
+    run: Callable[[int], float]
+    """Does it so many times over, to the end; the loss of the last, if it has one."""
     loss: float = 0.0
 
 
@@ -75,7 +75,7 @@ def start_on(number: int) -> None:
         os.sched_setaffinity(0, cores)
 
 
-def turn(run: Callable[[int], object], seconds: float) -> float:
+def turn(run: Callable[[int], float], seconds: float) -> float:
     """The median second of a run, of those of so many seconds after some to warm up."""
     warm = time.perf_counter() + seconds / 4
     number = max(1, int(SAMPLE / max(timed(run, 1), 1e-7)))
@@ -87,7 +87,7 @@ def turn(run: Callable[[int], object], seconds: float) -> float:
     return statistics.median(samples) / number
 
 
-def timed(run: Callable[[int], object], number: int) -> float:
+def timed(run: Callable[[int], float], number: int) -> float:
     start = time.perf_counter()
     run(number)
     return time.perf_counter() - start

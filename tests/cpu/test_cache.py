@@ -189,7 +189,7 @@ def test_ctrl_c_leaves_nothing_half_done(
 def test_processes_that_fill_and_empty_one_directory(place: Path) -> None:
     script = """if True:
         import sys
-        from allumette_cpu.runtime import cache, functions, gemm, machine
+        from allumette_cpu.runtime import cache, machine
         cache.KEPT_BYTES, cache._TURN = 20_000, ""
         for number in range(60):
             text = f"define i64 @f() {{\\n ret i64 {number}\\n}}"

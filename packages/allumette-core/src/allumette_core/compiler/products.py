@@ -100,8 +100,10 @@ def _apart(
 
 def _are_lines(run: list[Dim], outer: list[Dim]) -> bool:
     """Whether rows are lines of one picture, near enough to each other to be multiplied at once."""
-    near = [line.size == 1 and x.size <= line.rhs < 2 * x.size for x in run for line in outer]
-    return near == [True]
+    if len(run) != 1 or len(outer) != 1:
+        return False
+    (columns,), (line,) = run, outer
+    return line.size == 1 and columns.size <= line.rhs < 2 * columns.size
 
 
 def _even(dims: list[Dim], side: str) -> bool:
@@ -119,4 +121,4 @@ def _worthwhile(run: list[Dim], runs: list[Dim], others: list[Dim]) -> bool:
 
 def _main_last(dims: list[Dim]) -> list[Dim]:
     """`dims` with the one that is contiguous in the result, if there is one, as the last."""
-    return sorted(dims, key=lambda dim: dim.out == 1) or [Dim(1, 0, 0, 0)]
+    return sorted(dims, key=lambda dim: dim.out == 1) or [ONE]

@@ -178,13 +178,13 @@ class Streaming:
                 score[cls] = score.get(cls, 0.0) + work * part
         ranked = sorted(score, key=lambda cls: -score[cls])
         tried = [cls for cls in ranked[:TRIED] if score[cls] > score[ranked[0]] / 2]
-        found: list[tuple[int, int, int, int, int, list[Choice], list[int]]] = []
+        found: list[tuple[tuple[int, ...], list[Choice], list[int]]] = []
         for main in tried or (None,):
             choices = self._choose(score, main)
             levels = self._levels(choices)
             rows = 0 if main is None else self.rows[main]
-            found.append((*traffic(self, choices, levels), -rows, len(found), choices, levels))
-        *_, choices, levels = min(found, key=lambda one: one[:5])
+            found.append(((*traffic(self, choices, levels), -rows), choices, levels))
+        _, choices, levels = min(found, key=lambda one: one[0])  # the first of equals
         return choices, levels
 
     def _choose(self, score: dict[Axis, float], main: Axis | None) -> list[Choice]:
@@ -295,14 +295,8 @@ class Streaming:
         """The values that a later phase, or the caller, needs."""
         out = {v for v in self.outputs if v >= self.base}
         for position, key in group.items():
-            stack, seen = list(self.program.instructions[position].inputs), set[int]()
-            while stack:
-                value = stack.pop()
-                if value < self.base or value in seen:
-                    continue
-                seen.add(value)
-                if self.is_free(value - self.base):
-                    stack.extend(self.program.instructions[value - self.base].inputs)
-                elif group[value - self.base] != key:
+            inputs = self.program.instructions[position].inputs
+            for value, _ in self.reached((v, None) for v in inputs):
+                if value >= self.base and group[value - self.base] != key:
                     out.add(value)
         return frozenset(out)

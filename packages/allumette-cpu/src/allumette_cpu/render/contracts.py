@@ -6,6 +6,7 @@ from functools import reduce
 from math import prod
 from typing import TYPE_CHECKING
 
+from allumette_core.compiler.products import ONE
 from allumette_core.compiler.schedule import Contract, Dim
 from llvmlite import ir
 
@@ -70,7 +71,7 @@ class _Writer:
         m, n, k, runs = self.product.m, self.product.n, self.product.k, self.product.columns
         terms = (*self.product.terms, k)
         count = prod(dim.size for dim in terms)
-        nearest = (Dim(1, 0, 0, 0), *runs)[-1]
+        nearest = (ONE, *runs)[-1]
         number = reduce(self.emit.mul_by, map(self._size, runs), constant(1))
         self._call(
             "gemm_columns",

@@ -59,8 +59,8 @@ class _Gemm(Outer, Inner):
         accumulate, c, c_rs, scratch)`: columns come in `runs` of `length` contiguous ones, which
         begin at the offsets `b_runs`, in each `group` of runs `pitch` apart, and `c_runs`; row p of
         B begins at `terms[p]`."""
-        runs = [I64, I64, PTR, PTR, I64, I64]
-        kinds = [I64, I64, PTR, I64, I64, PTR, PTR, *runs, I64, PTR, I64, PTR]
+        left, columns = [PTR, I64, I64], [I64, I64, PTR, PTR, I64, I64]
+        kinds = [I64, I64, *left, PTR, PTR, *columns, I64, PTR, I64, PTR]
         made = self.function("gemm_columns", kinds, public=True)
         m, k, a, a_rs, a_cs, b_, terms, *runs, accumulate, c, c_rs, scratch = made.args
         adds = self.b.icmp_signed("!=", accumulate, I64(0))
